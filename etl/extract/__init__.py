@@ -1,0 +1,1 @@
+"""Reads an appliance: signs in, asks for pages, hands out raw items."""

@@ -1,0 +1,83 @@
+"""Reads the envelope of a page; the items stay raw JSON text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from etl.errors import ApplianceError, Forbidden, NotAPage, NotServed
+from etl.extract.retry import Fault
+
+if TYPE_CHECKING:
+    from etl.extract.exchange import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a collection.
+
+    `offset` is where it begins, `limit` how many items the appliance would have put into it, `total` how
+    many it says the collection has (None: it does not say), `items` the raw JSON text of each, as received.
+    """
+
+    offset: int
+    limit: int
+    total: int | None
+    items: list[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A page as the appliance describes it; None is what it does not tell."""
+
+    offset: int | None
+    limit: int | None
+    total: int | None
+    items: list[bytes] = field(repr=False)
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    offset: int | None = None
+    limit: int | None = None
+    total_count: int | None = None
+    results: list[msgspec.Raw] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Wire)
+
+
+def read_envelope(answer: Answer, *, name: str, path: str) -> Envelope:
+    """Split an answer into what the envelope tells and its items.
+
+    Raises `Fault` for text that is not JSON (cut short, a proxy's page: asking again may help), `NotAPage`
+    for JSON that is no page, `Forbidden` and `NotServed` for 403 and 404, `ApplianceError` for other
+    statuses.
+    """
+    match answer.status:
+        case 200:
+            pass
+        case 403:
+            raise Forbidden(f"{name}: the account may not read {path} (HTTP 403): its role or the licence forbids it.")
+        case 404:
+            raise NotServed(f"{name}: the appliance does not serve {path} (HTTP 404).")
+        case status:
+            raise ApplianceError(f"{name}: GET {path} answers HTTP {status}, which is no page of a collection.")
+    try:
+        wire = _decoder.decode(answer.body)
+    except msgspec.ValidationError as error:
+        raise NotAPage(f"{name}: what GET {path} answers is no page of a collection ({error}).") from None
+    except msgspec.DecodeError:
+        raise Fault(f"the answer is not JSON ({answer.content_type or 'no content type'})") from None
+    except RecursionError:
+        raise NotAPage(f"{name}: what GET {path} answers is nested too deeply for a page.") from None
+    if wire.offset is None and wire.limit is None and wire.results is None:
+        raise NotAPage(f"{name}: what GET {path} answers is no page of a collection (no offset, limit or results).")
+    return Envelope(
+        offset=wire.offset,
+        limit=wire.limit if wire.limit is not None and wire.limit > 0 else None,
+        total=wire.total_count if wire.total_count is not None and wire.total_count >= 0 else None,
+        # Copies: a Raw is a view that keeps the whole body in memory for as long as one item lives.
+        items=[bytes(item) for item in wire.results or ()],
+    )

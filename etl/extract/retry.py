@@ -1,0 +1,152 @@
+"""When a failed request is asked again, how long to wait before, and when to give up."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from etl.errors import ApplianceError, RetriesExhausted, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+LONGEST_BACK_OFF = 20.0
+"""Seconds; the wait before a retry grows to at most this, unless the appliance asks for more."""
+
+LONGEST_ATTEMPT = 60.0
+"""Seconds that one attempt may take, from connecting to the last byte of the body."""
+
+RUN_BUDGET = 10
+"""Times `retry_for`: what all requests of a run may spend on faults. An outage met by eight requests at
+once costs eight; flakiness without end costs more, and ends."""
+
+
+class Fault(Exception):  # noqa: N818  not an error until retries are used up
+    """One attempt failed in a way that another may not; its text says how.
+
+    `retry_after` is what the appliance asked for, in seconds. `tries` bounds the attempts for faults that
+    seldom pass; when they are used up, the appliance counts as unreachable.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, tries: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.tries = tries
+
+
+def retry_after_seconds(value: str | None, date: str | None) -> float | None:
+    """Read a Retry-After header (RFC 9110: seconds, or an HTTP date) into seconds from now.
+
+    A date is taken against the answer's own Date header, so that a wrong clock on either side does not
+    matter. None for anything unreadable.
+    """
+    if value is None:
+        return None
+    if re.fullmatch(r"\s*\d{1,9}\s*", value, re.ASCII):
+        return float(value)
+    until = _http_date(value)
+    if until is None:
+        return None
+    now = (_http_date(date) if date else None) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a run bears with an appliance; holds what its requests have spent on faults so far."""
+
+    name: str
+    retry_for: float
+    spent: float = 0.0
+
+    def attempt_seconds(self, elapsed: float = 0.0) -> float:
+        """Give the deadline of an attempt that starts `elapsed` seconds after its request's first one."""
+        return max(0.0, min(LONGEST_ATTEMPT, self.retry_for / 2, self.retry_for - elapsed))
+
+    async def persist(self, what: str, attempt: Callable[[float], Awaitable[T]]) -> T:
+        """Call `attempt` with its deadline in seconds until it raises no `Fault`; hand on what it returns.
+
+        Waits with full jitter, or as long as the appliance asks for. Raises `RetriesExhausted` when the
+        time of this request or the budget of the run is used up, `Unreachable` when the fault's own tries
+        are.
+        """
+        started = time.monotonic()
+
+        async def timed() -> T:
+            began = time.monotonic()
+            try:
+                return await attempt(self.attempt_seconds(began - started))
+            except Fault:
+                self.spent += time.monotonic() - began
+                raise
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Fault),
+            wait=_wait,
+            stop=self._is_over,
+            before_sleep=self._charge,
+            reraise=True,
+        )
+        try:
+            return await retrying(timed)
+        except Fault as fault:
+            raise self._gave_up(what, fault, time.monotonic() - started) from fault
+
+    def _charge(self, state: RetryCallState) -> None:
+        self.spent += state.upcoming_sleep
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        fault = _fault(state)
+        return (
+            state.upcoming_sleep >= self.retry_for - (state.seconds_since_start or 0.0)
+            or self.spent + state.upcoming_sleep > self.retry_for * RUN_BUDGET
+            or (fault.tries is not None and state.attempt_number >= fault.tries)
+        )
+
+    def _gave_up(self, what: str, fault: Fault, elapsed: float) -> ApplianceError:
+        if fault.tries is not None:
+            return Unreachable(f"{self.name}: {fault}.")
+        if fault.retry_after is not None and fault.retry_after >= self.retry_for - elapsed:
+            return RetriesExhausted(
+                f"{self.name}: {what}: {fault}, and the appliance asks to wait {fault.retry_after:.0f} s, "
+                f"longer than retry_for leaves ({self.retry_for:.0f} s in all). Try again later or raise retry_for."
+            )
+        if self.spent >= self.retry_for * (RUN_BUDGET - 1):
+            return RetriesExhausted(
+                f"{self.name}: {what}: {fault}. So many requests failed that the run's time for retries "
+                f"({RUN_BUDGET} times retry_for, {self.retry_for:.0f} s) is used up. Try again later."
+            )
+        return RetriesExhausted(
+            f"{self.name}: {what} kept failing for {elapsed:.0f} s, at last with: {fault}. "
+            f"Try again later, or raise retry_for ({self.retry_for:.0f} s)."
+        )
+
+
+_full_jitter = wait_random_exponential(multiplier=0.5, max=LONGEST_BACK_OFF)
+
+
+def _wait(state: RetryCallState) -> float:
+    return max(_fault(state).retry_after or 0.0, _full_jitter(state))
+
+
+def _fault(state: RetryCallState) -> Fault:
+    fault = state.outcome.exception() if state.outcome else None
+    if not isinstance(fault, Fault):
+        raise TypeError("only faults are retried")
+    return fault

@@ -1,0 +1,1 @@
+"""Writes the warehouse: models, staging, the set-based merge and the ledger."""

@@ -1,0 +1,216 @@
+"""The ledger: which runs there were, what each read and wrote, and how sure it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from etl import __version__
+from etl.load.models import EVIDENCE, Appliance, SyncRun, SyncRunCollection
+
+
+#: A run that has committed data.
+FINISHED = ("succeeded", "partial")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAppliance:
+    """An appliance as its newest finished run left it; the versions are null before the first."""
+
+    appliance_id: int
+    api_version: str | None
+    tool_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that has begun. Every instant it writes is `observed_at`."""
+
+    appliance_id: int
+    run_number: int
+    started_at: datetime
+    observed_at: datetime
+
+
+@dataclass(slots=True)
+class CollectionOutcome:
+    """What a run read and wrote of one collection: a row of `sync_run_collections`."""
+
+    collection: str
+    status: str = "complete"
+    proven: bool = False
+    evidence: str | None = None
+    crawls: int = 0
+    pages: int = 0
+    api_total: int | None = None
+    extracted: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    reappeared: int = 0
+    unconfirmed: int = 0
+    rejected: int = 0
+    field_errors: int = 0
+
+
+#: The columns that a run's row sums up.
+COUNTED = tuple(
+    name for name in CollectionOutcome.__slots__ if name not in ("collection", "status", "proven", "evidence")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceState:
+    """What an appliance told about itself in a run; written to `appliances` only if it differs."""
+
+    base_url: str
+    api_version: str
+    time_zone: str | None
+    """Null: nothing was told or configured; what is known stays."""
+    identity: dict[str, str] = field(default_factory=dict)
+    clock_skew_seconds: float | None = None
+
+
+def register(connection: Connection, *, name: str, base_url: str, tenant: str | None) -> KnownAppliance:
+    """The appliance of this name, made if it is new. Call it in a short transaction of its own.
+
+    Its number is one more than the highest, without a sequence: two that are made at once collide on the primary
+    key, and the later one takes the next number.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    next_id = func.coalesce(select(func.max(Appliance.appliance_id)).scalar_subquery(), 0) + 1
+    row = select(next_id, literal(name), literal(base_url), literal(tenant, Appliance.tenant.type))
+    make = (
+        dialect.insert(Appliance)
+        .from_select(["appliance_id", "name", "base_url", "tenant"], row)
+        .on_conflict_do_nothing()
+    )
+    by_name = select(Appliance.appliance_id).where(Appliance.name == name)
+    while (appliance_id := connection.scalar(by_name)) is None:
+        connection.execute(make)
+    finished = (
+        select(SyncRun.api_version, SyncRun.tool_version)
+        .where(SyncRun.appliance_id == appliance_id, SyncRun.status.in_(FINISHED))
+        .order_by(SyncRun.run_number.desc())
+        .limit(1)
+    )
+    api_version, tool_version = connection.execute(finished).first() or (None, None)
+    return KnownAppliance(appliance_id, api_version, tool_version)
+
+
+def start(connection: Connection, appliance_id: int, *, base_url: str, now: datetime) -> Run:
+    """Opens the run's row (`running`). The caller holds the appliance's lock, so a row still open is a dead run's.
+
+    `observed_at` is `now`, or a microsecond after the appliance's last one where the machine's clock went back.
+    """
+    connection.execute(
+        update(SyncRun)
+        .where(SyncRun.appliance_id == appliance_id, SyncRun.status == "running")
+        .values(
+            status="abandoned",
+            finished_at=now,
+            error="the run ended without a word; its process or machine died",
+        )
+    )
+    last = connection.execute(
+        select(
+            func.max(SyncRun.run_number).label("run_number"),
+            func.max(SyncRun.observed_at).label("observed_at"),
+        ).where(SyncRun.appliance_id == appliance_id)
+    ).one()
+    observed_at = now if last.observed_at is None else max(now, last.observed_at + timedelta(microseconds=1))
+    run = Run(appliance_id, (last.run_number or 0) + 1, now, observed_at)
+    connection.execute(
+        insert(SyncRun).values(
+            appliance_id=appliance_id,
+            run_number=run.run_number,
+            status="running",
+            started_at=run.started_at,
+            observed_at=run.observed_at,
+            base_url=base_url,
+            tool_version=__version__,
+            host=f"{platform.node()} (pid {os.getpid()})",
+        )
+    )
+    return run
+
+
+def finish(
+    connection: Connection,
+    run: Run,
+    status: str,
+    outcomes: list[CollectionOutcome],
+    state: ApplianceState,
+    now: datetime,
+) -> None:
+    """Closes the run's row and writes one row for each collection; call it in the transaction of the data."""
+    connection.execute(
+        insert(SyncRunCollection),
+        [{"appliance_id": run.appliance_id, "run_number": run.run_number, **asdict(outcome)} for outcome in outcomes],
+    )
+    connection.execute(
+        update(SyncRun)
+        .where(SyncRun.appliance_id == run.appliance_id, SyncRun.run_number == run.run_number)
+        .values(
+            status=status,
+            finished_at=max(now, run.started_at),
+            api_version=state.api_version,
+            clock_skew_seconds=state.clock_skew_seconds,
+            **sums(outcomes),
+        )
+    )
+
+
+def fail(connection: Connection, run: Run, error: str, now: datetime) -> None:
+    """Closes the run's row as `failed` with the reason; a run that has committed its data stays as it is."""
+    connection.execute(
+        update(SyncRun)
+        .where(
+            SyncRun.appliance_id == run.appliance_id,
+            SyncRun.run_number == run.run_number,
+            SyncRun.status == "running",
+        )
+        .values(status="failed", finished_at=max(now, run.started_at), error=error)
+    )
+
+
+def remember(connection: Connection, run: Run, state: ApplianceState) -> None:
+    """Writes what the appliance told about itself, if it differs from what is known.
+
+    In a short transaction of its own: on Citus a write to this reference table blocks every other run until commit.
+    """
+    row = connection.execute(select(Appliance).where(Appliance.appliance_id == run.appliance_id)).one()._mapping
+    wanted: dict[str, Any] = {
+        "base_url": state.base_url,
+        "api_version": state.api_version,
+        "time_zone": state.time_zone or row["time_zone"],
+        "identity": {**(row["identity"] or {}), **state.identity},
+        "first_synced_at": row["first_synced_at"] or run.observed_at,
+    }
+    changed = {column: value for column, value in wanted.items() if row[column] != value}
+    if changed:
+        connection.execute(update(Appliance).where(Appliance.appliance_id == run.appliance_id).values(**changed))
+
+
+def sums(outcomes: list[CollectionOutcome]) -> dict[str, Any]:
+    """The counts over all collections, null where one of them has none; and whether all that were read are proven."""
+    read = [outcome for outcome in outcomes if outcome.status in ("complete", "partial")]
+    total: dict[str, Any] = {}
+    for name in COUNTED:
+        values = [getattr(outcome, name) for outcome in outcomes]
+        total[name] = None if None in values else sum(values)
+    total["snapshot_proven"] = bool(read) and all(outcome.proven for outcome in read)
+    return total
+
+
+def weakest_evidence(outcomes: list[CollectionOutcome]) -> str | None:
+    """The weakest evidence that any collection rests on; null where one has none."""
+    found = [outcome.evidence for outcome in outcomes]
+    return None if None in found or not found else max(found, key=EVIDENCE.index)

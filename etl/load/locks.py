@@ -1,0 +1,56 @@
+"""One run of an appliance at a time, whoever starts it and wherever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Connection, func, select
+
+from etl.errors import AlreadyRunning
+from etl.load.models import Appliance, SyncRun
+from etl.load.warehouse import Warehouse
+
+#: First half of the advisory lock's key on PostgreSQL ("rp" in ASCII); the second half is the appliance's number.
+ADVISORY_CLASS = 0x7270
+
+
+@contextmanager
+def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) -> Iterator[None]:
+    """Holds the appliance's lock on this warehouse; it ends with the connection or process that holds it.
+
+    PostgreSQL: an advisory lock on the run's own connection. SQLite: a lock file beside the database, freed by the
+    system when its process dies.
+
+    Raises:
+        AlreadyRunning: another run holds it; the message says which and since when.
+    """
+    if warehouse.path is not None:
+        lock = FileLock(f"{warehouse.path}.appliance-{appliance_id}.lock", blocking=False)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise AlreadyRunning(_holder(warehouse, appliance_id)) from None
+        return
+    locked = connection.scalar(select(func.pg_try_advisory_lock(ADVISORY_CLASS, appliance_id)))
+    connection.commit()
+    if not locked:
+        raise AlreadyRunning(_holder(warehouse, appliance_id))
+    yield
+
+
+def _holder(warehouse: Warehouse, appliance_id: int) -> str:
+    with warehouse.connect() as connection:
+        holder = connection.execute(
+            select(SyncRun.host, SyncRun.started_at, Appliance.name)
+            .join(Appliance, Appliance.appliance_id == SyncRun.appliance_id)
+            .where(SyncRun.appliance_id == appliance_id, SyncRun.status == "running")
+        ).first()
+    if holder is None:
+        return "another run of this appliance is under way, or its schema is being migrated; try again when it is over"
+    return (
+        f"another run of {holder.name} is under way, on {holder.host} since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC; "
+        "try again when it is over"
+    )

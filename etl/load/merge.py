@@ -1,0 +1,231 @@
+"""The merge: what was staged against what is known, set by set; only rows that differ are ever written.
+
+The difference is computed first, into a temporary table. An `on conflict … do update … where … is distinct from …`
+over 100,000 unchanged rows moves no row counter and still wrote 14.9 MB of write-ahead log; joining first, 11 kB.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Insert,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.schema import CreateTable, DropTable
+
+from etl.load.known import KnownItems
+from etl.load.ledger import CollectionOutcome, Run
+from etl.load.models import POINTS, TRACKED, UNTRACKED, VERSIONS
+from etl.load.rejects import merge_rejected
+from etl.load.staging import BATCH_COLUMNS, STAGED_POINTS
+
+#: Columns that an item sets, in the order of a batch.
+CONTENT: Final = (*TRACKED, *UNTRACKED)
+
+#: What differs, a row a point. `kind` is the version's `change`, or `refreshed` where only untracked columns moved.
+CHANGES: Final = Table(
+    "restore_point_changes",
+    MetaData(),
+    Column("kind", Text, nullable=False),
+    Column("restore_point_id", Text, nullable=False),
+    *(Column(name, POINTS.c[name].type) for name in (*CONTENT, "source_hash")),
+    prefixes=["temporary"],
+)
+
+#: Above this share of changed points the planner's statistics no longer fit: without fresh ones, closing the versions
+#: of 1 % took 9 s after a first load (a nested loop), with them 28 ms.
+ANALYZE_ABOVE: Final = 0.1
+
+
+def merge(
+    connection: Connection,
+    run: Run,
+    collection: str,
+    known: KnownItems,
+    *,
+    other_api_version: bool,
+    restamp: bool,
+) -> CollectionOutcome:
+    """Writes one staged collection into points, versions and rejected records, in the caller's transaction.
+
+    Args:
+        connection: the run's own, with sealed staging tables on it.
+        run: its `observed_at` is the time of everything written here.
+        collection: the collection's stable name.
+        known: the hashes that were met in this run.
+        other_api_version: the appliance was last read at another API version, so that a column filled for the
+            first time, or a job session under its new id, is `restated` and not `changed`.
+        restamp: rewrite hashes that are out of date although nothing else differs (after an upgrade of the program).
+
+    Returns:
+        the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.
+    """
+    outcome = CollectionOutcome(collection)
+    connection.execute(DropTable(CHANGES, if_exists=True))
+    connection.execute(CreateTable(CHANGES))
+    connection.execute(_find_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"analyze {CHANGES.name}"))
+    counted = connection.execute(select(CHANGES.c.kind, func.count()).group_by(CHANGES.c.kind))
+    kinds = {kind: count for kind, count in counted}
+    outcome.inserted = kinds.get("appeared", 0)
+    outcome.reappeared = kinds.get("reappeared", 0)
+    outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
+    outcome.unchanged = _unchanged(
+        connection, run, collection, known, written=sum(kinds.values()) - kinds.get("restamped", 0)
+    )
+    outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection)
+    outcome.extracted = outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
+    if kinds:
+        _write_points(connection, run, collection)
+        _write_versions(connection, run)
+    if sum(kinds.values()) > ANALYZE_ABOVE * outcome.extracted and connection.dialect.name == "postgresql":
+        for table in (POINTS, VERSIONS):
+            connection.execute(text(f"analyze {table.name} (appliance_id, restore_point_id)"))
+    return outcome
+
+
+def _effective(name: str) -> ColumnElement[Any]:
+    """The value that column `name` will have: the item's, or the one it had where the item lacks the field."""
+    bit = 1 << BATCH_COLUMNS.index(name)
+    return case((STAGED_POINTS.c.absent.bitwise_and(bit) != 0, POINTS.c[name]), else_=STAGED_POINTS.c[name])
+
+
+def _differs(name: str) -> ColumnElement[bool]:
+    return _effective(name).is_distinct_from(POINTS.c[name])
+
+
+def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp: bool) -> Insert:
+    is_new = POINTS.c.restore_point_id.is_(None)
+    was_deleted = POINTS.c.deleted_at.is_not(None)
+    tracked_differs = or_(*map(_differs, TRACKED))
+    untracked_differs = or_(*map(_differs, UNTRACKED))
+    changed: ColumnElement[str] = literal_column("'changed'")
+    if other_api_version:
+        more_than_the_version = or_(
+            *(and_(_differs(name), POINTS.c[name].is_not(None)) for name in TRACKED if name != "job_session_id")
+        )
+        changed = case((more_than_the_version, changed), else_=literal_column("'restated'"))
+    kind = case(
+        (is_new, literal_column("'appeared'")),
+        (was_deleted, literal_column("'reappeared'")),
+        (tracked_differs, changed),
+        (untracked_differs, literal_column("'refreshed'")),
+        else_=literal_column("'restamped'"),
+    )
+    worth_writing = [is_new, was_deleted, tracked_differs, untracked_differs]
+    if restamp:
+        worth_writing.append(STAGED_POINTS.c.source_hash.is_distinct_from(POINTS.c.source_hash))
+    same_point = and_(
+        POINTS.c.appliance_id == run.appliance_id,
+        POINTS.c.restore_point_id == STAGED_POINTS.c.restore_point_id,
+    )
+    found = (
+        select(kind, STAGED_POINTS.c.restore_point_id, *map(_effective, CONTENT), STAGED_POINTS.c.source_hash)
+        .select_from(STAGED_POINTS.outerjoin(POINTS, same_point))
+        .where(STAGED_POINTS.c.collection == collection, or_(*worth_writing))
+    )
+    return insert(CHANGES).from_select(CHANGES.c.keys(), found)
+
+
+def _unchanged(connection: Connection, run: Run, collection: str, known: KnownItems, *, written: int) -> int:
+    staged = connection.scalar(
+        select(func.count()).select_from(STAGED_POINTS).where(STAGED_POINTS.c.collection == collection)
+    )
+    if staged and known.met:
+        # an item met once as it was known and once in another form is one item, and the staged form counts
+        hashes = connection.scalars(
+            select(POINTS.c.source_hash)
+            .join(STAGED_POINTS, STAGED_POINTS.c.restore_point_id == POINTS.c.restore_point_id)
+            .where(POINTS.c.appliance_id == run.appliance_id, POINTS.c.source_hash.is_not(None))
+        )
+        known.forget(np.fromiter(hashes, dtype=np.int64))
+    return known.met + (staged or 0) - written
+
+
+def _write_points(connection: Connection, run: Run, collection: str) -> None:
+    observed_at = literal(run.observed_at, POINTS.c.first_seen_at.type)
+    number = literal(run.run_number)
+    content = (*CONTENT, "source_hash")
+    life: dict[str, ColumnElement[Any]] = {
+        "appliance_id": literal(run.appliance_id),
+        "collection": literal(collection, Text),
+        "first_seen_at": observed_at,
+        "last_changed_at": observed_at,
+        "first_run": number,
+        "last_changed_run": number,
+    }
+    connection.execute(
+        insert(POINTS).from_select(
+            [*life, "restore_point_id", *content],
+            select(*life.values(), CHANGES.c.restore_point_id, *(CHANGES.c[name] for name in content))
+            .where(CHANGES.c.kind == "appeared")
+            .order_by(CHANGES.c.restore_point_id),
+        )
+    )
+    makes_version = CHANGES.c.kind.in_(("changed", "restated", "reappeared"))
+    connection.execute(
+        update(POINTS)
+        .where(
+            POINTS.c.appliance_id == run.appliance_id,
+            POINTS.c.restore_point_id == CHANGES.c.restore_point_id,
+            CHANGES.c.kind != "appeared",
+        )
+        .values(
+            {name: CHANGES.c[name] for name in content}
+            | {
+                "last_changed_at": case((makes_version, observed_at), else_=POINTS.c.last_changed_at),
+                "last_changed_run": case((makes_version, number), else_=POINTS.c.last_changed_run),
+                "last_confirmed_at": null(),
+                "deleted_at": null(),
+                "deleted_run": null(),
+            }
+        )
+    )
+
+
+def _write_versions(connection: Connection, run: Run) -> None:
+    observed_at = literal(run.observed_at, VERSIONS.c.valid_from.type)
+    connection.execute(
+        update(VERSIONS)
+        .where(
+            VERSIONS.c.appliance_id == run.appliance_id,
+            VERSIONS.c.restore_point_id == CHANGES.c.restore_point_id,
+            VERSIONS.c.valid_to.is_(None),
+            CHANGES.c.kind.in_(("changed", "restated")),
+        )
+        .values(valid_to=observed_at, closed_run=run.run_number, closed_by="changed")
+    )
+    connection.execute(
+        insert(VERSIONS).from_select(
+            ["appliance_id", "run_number", "valid_from", "change", "restore_point_id", *TRACKED],
+            select(
+                literal(run.appliance_id),
+                literal(run.run_number),
+                observed_at,
+                CHANGES.c.kind,
+                CHANGES.c.restore_point_id,
+                *(CHANGES.c[name] for name in TRACKED),
+            )
+            .where(CHANGES.c.kind.in_(("appeared", "changed", "restated", "reappeared")))
+            .order_by(CHANGES.c.restore_point_id),
+        )
+    )

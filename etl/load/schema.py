@@ -1,0 +1,105 @@
+"""Brings the warehouse's schema up to this program's version, by Alembic migrations."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, select, text
+
+from etl.errors import SchemaAhead, SchemaBehind
+from etl.load.locks import run_lock
+from etl.load.models import Appliance
+from etl.load.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: The newest revision under `migrations/versions`; kept here so that a run need not import Alembic to compare.
+HEAD = "0001"
+
+
+def current(warehouse: Warehouse) -> str | None:
+    """The warehouse's revision; null if it holds no schema of ours yet.
+
+    Raises:
+        WarehouseError: it cannot be opened, or holds tables of the same names that no migration made.
+    """
+    with warehouse.connect() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            revision: str | None = connection.scalar(text("select version_num from alembic_version"))
+            return revision
+        return None
+
+
+def check(warehouse: Warehouse) -> None:
+    """Raises unless the schema is exactly this program's.
+
+    Raises:
+        SchemaBehind: `restorepoints db upgrade` has to be run first.
+        SchemaAhead: a newer program has migrated this warehouse.
+    """
+    revision = current(warehouse)
+    if revision == HEAD:
+        return
+    if revision is None:
+        raise SchemaBehind(
+            f"the warehouse {warehouse} has no schema yet; create it with `restorepoints db upgrade` or add --migrate"
+        )
+    if revision in revisions():
+        raise SchemaBehind(
+            f"the warehouse {warehouse} is at schema {revision}, this program needs {HEAD}; "
+            "run `restorepoints db upgrade` or add --migrate"
+        )
+    raise SchemaAhead(
+        f"the warehouse {warehouse} is at schema {revision}, which is newer than this program ({HEAD}); "
+        "install the newer restorepoints"
+    )
+
+
+def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
+    """Migrates to this program's schema while no run is under way; returns the revisions before and after.
+
+    Raises:
+        AlreadyRunning: a run is under way.
+        SchemaAhead: a newer program has migrated this warehouse.
+    """
+    before = current(warehouse)
+    if before == HEAD:
+        return before, before
+    if before is not None and before not in revisions():
+        check(warehouse)
+    from alembic import command
+
+    with ExitStack() as stack:
+        connection = stack.enter_context(warehouse.connect())
+        if before is not None:
+            for appliance_id in connection.scalars(select(Appliance.appliance_id)).all():
+                stack.enter_context(run_lock(warehouse, connection, appliance_id))
+            connection.rollback()
+        command.upgrade(_alembic_config(connection), "head")
+    return before, HEAD
+
+
+def revisions() -> set[str]:
+    """Every revision that this program knows."""
+    from alembic.script import ScriptDirectory
+
+    return {script.revision for script in ScriptDirectory(str(migrations())).walk_revisions()}
+
+
+def migrations() -> Path:
+    """The folder of the migrations: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parent / "migrations"
+
+
+def _alembic_config(connection: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,170 @@
+"""Staging: temporary tables that hold what a run has read until the merge; the only part that differs by database.
+
+A temporary table locks nobody, so that crawling happens outside any write transaction on the warehouse itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import psycopg
+from psycopg.types.json import set_json_dumps
+from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, text
+from sqlalchemy.schema import CreateTable, DropTable
+
+from etl.load.models import POINTS, REJECTED, TRACKED, UNTRACKED
+
+#: The columns of a batch, in the order that it must have: bit i of `absent` speaks of column i.
+BATCH_COLUMNS: Final = ("restore_point_id", *TRACKED, *UNTRACKED, "source_hash", "absent")
+REJECTED_COLUMNS: Final = ("record_hash", "field", "restore_point_id", "reason", "raw")
+
+_temporary = MetaData()
+
+
+STAGED_POINTS: Final = Table(
+    "staged_restore_points",
+    _temporary,
+    Column("collection", Text, nullable=False),
+    *(Column(name, POINTS.c[name].type) for name in BATCH_COLUMNS if name != "absent"),
+    Column("absent", BigInteger),
+    prefixes=["temporary"],
+)
+STAGED_REJECTS: Final = Table(
+    "staged_rejected_records",
+    _temporary,
+    Column("collection", Text, nullable=False),
+    *(Column(name, REJECTED.c[name].type) for name in REJECTED_COLUMNS),
+    prefixes=["temporary"],
+)
+
+
+class Staging(ABC):
+    """Takes batches of one run in the order they were read; an id that is read twice counts as it was read last."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        for table in (STAGED_POINTS, STAGED_REJECTS):
+            connection.execute(DropTable(table, if_exists=True))
+            connection.execute(CreateTable(table))
+        connection.commit()
+
+    def add(self, collection: str, points: pd.DataFrame, rejected: pd.DataFrame) -> None:
+        """Stages one batch.
+
+        Args:
+            collection: the collection that was read.
+            points: columns and order of `BATCH_COLUMNS`; text as `str`, integers as `Int64`, instants as
+                `datetime64[us, UTC]`, `absent` as `int64`.
+            rejected: columns and order of `REJECTED_COLUMNS`, all text.
+        """
+        for table, columns, frame in (
+            (STAGED_POINTS, BATCH_COLUMNS, points),
+            (STAGED_REJECTS, REJECTED_COLUMNS, rejected),
+        ):
+            if tuple(frame.columns) != columns:
+                raise ValueError(f"a batch for {table.name} has the columns {tuple(frame.columns)}")
+            if len(frame):
+                columns_of_values = [self._values(frame[name]) for name in columns]
+                rows = list(zip([collection] * len(frame), *columns_of_values, strict=True))
+                self._copy(table, rows)
+        self.connection.commit()
+
+    @abstractmethod
+    def seal(self) -> None:
+        """After the last batch: makes each id (and each rejected record) unique, keeping the one read last."""
+
+    @abstractmethod
+    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None: ...
+
+    @abstractmethod
+    def _instants(self, naive_utc: np.ndarray[Any, Any]) -> list[Any]: ...
+
+    def _values(self, column: pd.Series[Any]) -> list[Any]:
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            return self._instants(column.dt.tz_convert(None).to_numpy(dtype="datetime64[us]"))
+        values: list[Any] = column.array.to_numpy(dtype=object, na_value=None).tolist()
+        return values
+
+
+class PostgresStaging(Staging):
+    """Binary COPY: 83 ms for 100,000 rows, where `executemany` takes 1,410."""
+
+    def seal(self) -> None:
+        """Deletes the earlier rows of an id, then tells the planner how much there is."""
+        for table, key in ((STAGED_POINTS, "restore_point_id"), (STAGED_REJECTS, "record_hash")):
+            # rows only ever append here, so the physical row address (ctid) tells the order of reading
+            self.connection.execute(
+                text(f"""
+                    delete from {table.name} as earlier
+                    using (
+                        select {key}, max(ctid) as last_read
+                        from {table.name}
+                        group by {key}
+                        having count(*) > 1
+                    ) as repeated
+                    where earlier.{key} = repeated.{key}
+                        and earlier.ctid < repeated.last_read
+                """)
+            )
+            self.connection.execute(text(f"analyze {table.name}"))
+        self.connection.commit()
+
+    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        names = ", ".join(table.c.keys())
+        cursor: psycopg.Cursor[Any] = self.connection.connection.cursor()  # type: ignore[assignment]
+        set_json_dumps(str, context=cursor)  # a batch brings JSON as text already
+        with cursor.copy(f"copy {table.name} ({names}) from stdin (format binary)") as copy:
+            copy.set_types([_COPY_TYPES[column.type.compile(self.connection.dialect)] for column in table.c])
+            for row in rows:
+                copy.write_row(row)
+
+    def _instants(self, naive_utc: np.ndarray[Any, Any]) -> list[Any]:
+        values: list[Any] = naive_utc.astype(object).tolist()
+        return values
+
+
+#: A naive UTC datetime as `timestamp` has the same bytes as the `timestamptz` it goes into.
+_COPY_TYPES: Final = {
+    "TEXT": "text",
+    "BIGINT": "int8",
+    "INTEGER": "int4",
+    "BOOLEAN": "bool",
+    "JSONB": "jsonb",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+}
+
+
+class SqliteStaging(Staging):
+    """Multi-row `values`: `executemany` gives the interpreter up at every row, 18 s for 10,000 beside a busy thread."""
+
+    #: SQLite takes at most 32,766 parameters in one statement.
+    ROWS = 1000
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        for table, key in ((STAGED_POINTS, "restore_point_id"), (STAGED_REJECTS, "record_hash")):
+            connection.exec_driver_sql(f"create unique index temp.uq_{table.name} on {table.name} ({key})")
+        connection.commit()
+
+    def seal(self) -> None:
+        """Nothing to do: `insert or replace` on the unique index keeps the row read last."""
+
+    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        for start in range(0, len(rows), self.ROWS):
+            chunk = rows[start : start + self.ROWS]
+            row = f"({', '.join('?' * len(table.c))})"
+            statement = f"insert or replace into temp.{table.name} values {', '.join([row] * len(chunk))}"
+            self.connection.exec_driver_sql(statement, tuple(value for row_ in chunk for value in row_))
+
+    def _instants(self, naive_utc: np.ndarray[Any, Any]) -> list[Any]:
+        texts = np.datetime_as_string(naive_utc, unit="us").tolist()
+        return [None if value == "NaT" else value.replace("T", " ", 1) for value in texts]
+
+
+def open_staging(connection: Connection) -> Staging:
+    """Fresh, empty staging tables on this connection, in the way its database likes best."""
+    return PostgresStaging(connection) if connection.dialect.name == "postgresql" else SqliteStaging(connection)

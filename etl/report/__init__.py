@@ -1,0 +1,1 @@
+"""Reads the warehouse; never writes it."""

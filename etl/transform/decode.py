@@ -1,0 +1,112 @@
+"""Decodes raw items; one bad spot in an item costs no more than it must."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+
+from etl.transform.cells import BeyondNumber, Cells, Unreadable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_DEPTH: Final = 100
+"""Levels that an item may nest; the vendor's nest three, and databases and JSON readers stop somewhere."""
+
+MAX_DIGITS: Final = 4300
+"""Characters of the longest number that is kept: where Python stops reading whole numbers."""
+
+_DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def decode(items: Sequence[bytes]) -> Cells[dict[str, Any]]:
+    """Decode raw items to objects; a fault says of an item why it is none.
+
+    Fractions stay exact (`Decimal`). Text that is not UTF-8 arrives with lone surrogates in it and a number that
+    no database holds as `BeyondNumber`, so that the field they stand in can be refused and the rest be read.
+    """
+    try:
+        values: list[Any] = list(map(_decode_exactly, items))
+    except _DECODE_ERRORS:
+        values = []
+    if len(values) == len(items) and set(map(type, values)) <= {dict}:
+        deep = [row for row, raw in enumerate(items) if _may_nest_deep(raw) and _nests_deep(values[row])]
+        if not deep:
+            return Cells(values)
+
+    objects: list[dict[str, Any] | None] = []
+    faults: dict[int, str] = {}
+    for row, raw in enumerate(items):
+        try:
+            objects.append(_decode_one(raw))
+        except Unreadable as fault:
+            objects.append(None)
+            faults[row] = str(fault)
+    return Cells(objects, faults)
+
+
+def _decode_one(raw: bytes) -> dict[str, Any]:
+    try:
+        value = _decode_tolerantly(raw)
+    except RecursionError:
+        raise Unreadable(f"nests deeper than {MAX_DEPTH} levels") from None
+    except ValueError:
+        raise Unreadable("is not readable as JSON") from None
+    if _may_nest_deep(raw) and _nests_deep(value):
+        raise Unreadable(f"nests deeper than {MAX_DEPTH} levels")
+    if not isinstance(value, dict):
+        raise Unreadable(f"is {shown(value)}, not an object")
+    return value
+
+
+def _decode_tolerantly(raw: bytes) -> Any:
+    try:
+        return _decode_exactly(raw)
+    except _DECODE_ERRORS:
+        return json.loads(
+            raw.decode("utf-8", "surrogateescape"),
+            strict=False,
+            parse_int=_whole_number,
+            parse_float=_fraction,
+            parse_constant=BeyondNumber,
+        )
+
+
+def _whole_number(text: str) -> int | BeyondNumber:
+    return int(text) if len(text) <= MAX_DIGITS else BeyondNumber(text)
+
+
+def _fraction(text: str) -> Decimal | BeyondNumber:
+    nearest = float(text)
+    exact = Decimal(text)
+    if len(text) > MAX_DIGITS or not math.isfinite(nearest) or (nearest == 0) != exact.is_zero():
+        return BeyondNumber(text)
+    return exact
+
+
+def _strict_fraction(text: str) -> Decimal:
+    number = _fraction(text)
+    if isinstance(number, BeyondNumber):
+        raise ValueError(text)
+    return number
+
+
+_decode_exactly = msgspec.json.Decoder(float_hook=_strict_fraction).decode
+
+
+def _may_nest_deep(raw: bytes) -> bool:
+    return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+
+
+def _nests_deep(value: object) -> bool:
+    containers = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for container in containers:
+            inner.extend(container.values() if isinstance(container, dict) else cast("list[object]", container))
+        containers = [part for part in inner if isinstance(part, (dict, list))]
+    return bool(containers)
