@@ -9,6 +9,7 @@ import msgspec
 
 from etl.errors import SignInRefused
 from etl.extract.exchange import Answer, Exchange
+from etl.extract.lenient import is_json
 from etl.extract.retry import Fault, Patience
 from etl.extract.tokens import Session
 
@@ -85,9 +86,17 @@ class ApplianceClient:
 
 
 def _json_if_ok(answer: Answer) -> Answer:
-    if answer.status == _OK:
-        try:
-            msgspec.json.decode(answer.body, type=msgspec.Raw)
-        except (msgspec.DecodeError, RecursionError):
-            raise Fault(f"the answer is not JSON ({answer.content_type or 'no content type'})") from None
+    if answer.status == _OK and not _is_json(answer.body):
+        raise Fault(f"the answer is not JSON ({answer.content_type or 'no content type'})")
     return answer
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            return is_json(body)
+        except RecursionError:
+            return False
+    return True

@@ -59,7 +59,7 @@ async def ask(client: ApplianceClient, api_version: str, collection: str, restor
     return await client.get(f"{collection_path(api_version, collection)}/{quote(restore_point_id, safe='')}")
 
 
-class _WrongSpelling(Exception):  # noqa: N818  the other spelling may do
+class _WrongSpelling(Exception):
     """The appliance answered another page than the one asked for, before any was handed out."""
 
 
@@ -150,8 +150,10 @@ class _Reading:
     def _ask(self, offset: int, limit: int, *, first: bool = False) -> None:
         params = {self.spelling.offset: str(offset), self.spelling.limit: str(limit)}
         reader = partial(read_envelope, name=self.client.name, path=self.path)
-        asked = _Asked(offset, offset + limit, asyncio.create_task(self.client.read(self.path, params, reader)))
-        (self.in_flight.appendleft if first else self.in_flight.append)(asked)
+        task = asyncio.create_task(self.client.read(self.path, params, reader))
+        # A page that is let go may have failed already: that is nobody's business then, and no log's.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        (self.in_flight.appendleft if first else self.in_flight.append)(_Asked(offset, offset + limit, task))
 
     async def _head(self, previous: Envelope | None) -> Envelope:
         """Wait for the next page and check that it is the one that was asked for."""
@@ -170,7 +172,10 @@ class _Reading:
         return envelope
 
     def _stuck(self, does: str) -> NoProgress:
-        return NoProgress(f"{self.client.name}: {self.path} {does}; the crawl was given up. Report it to the vendor.")
+        return NoProgress(
+            f"{self.client.name}: {self.path} {does}. Run again; if it stays, "
+            "look at what stands between the appliance and this machine, or set another api_version."
+        )
 
 
 def _page(envelope: Envelope, offset: int) -> Page:

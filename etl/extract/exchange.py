@@ -159,11 +159,14 @@ class Exchange:
         try:
             target = response.url.join(response.headers.get("Location", ""))
             where = f"{target.scheme}://{target.netloc.decode('ascii', 'replace').rpartition('@')[2]}"
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, ValueError):
             where = "an unreadable address"
+        return self._redirect_refused(where)
+
+    def _redirect_refused(self, where: str) -> NotAnAppliance:
         return NotAnAppliance(
-            f"{self._endpoint.name}: {self._base} redirects to {where} (HTTP {response.status_code}); redirects are "
-            "not followed, and nothing was sent there. Set url to the appliance itself."
+            f"{self._endpoint.name}: {self._base} redirects to {where}; redirects are not followed, and nothing "
+            "was sent there. Set url to the appliance itself."
         )
 
     def _failure(self, chain: list[BaseException]) -> Exception:
@@ -194,6 +197,8 @@ class Exchange:
             if isinstance(error, ConnectionRefusedError):
                 return Fault("connection refused")
         error = chain[0]
+        if isinstance(error, httpx.RemoteProtocolError) and "location header" in str(error):
+            return self._redirect_refused("an unreadable address")
         if isinstance(error, httpx.RemoteProtocolError) and _SPEAKS_NO_HTTP.search(str(error)) and not self._answered:
             return NotAnAppliance(
                 f"{name}: what answers at {self._base} does not speak HTTP, so no sign-in of Veeam Backup for "
@@ -223,7 +228,7 @@ class _NotVerified(UntrustedCertificate):
     """OpenSSL's reason alone, until the fingerprint is known."""
 
 
-_SPEAKS_NO_HTTP = re.compile("illegal status line|illegal header line|malformed|bad|no request line", re.IGNORECASE)
+_SPEAKS_NO_HTTP = re.compile("illegal status line|illegal header line|malformed")
 
 
 def _words(error: BaseException) -> str:

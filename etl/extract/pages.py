@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from etl.errors import ApplianceError, Forbidden, NotAPage, NotServed
+from etl.extract.lenient import NotJson, split_page
 from etl.extract.retry import Fault
 
 if TYPE_CHECKING:
@@ -65,19 +66,30 @@ def read_envelope(answer: Answer, *, name: str, path: str) -> Envelope:
         case status:
             raise ApplianceError(f"{name}: GET {path} answers HTTP {status}, which is no page of a collection.")
     try:
-        wire = _decoder.decode(answer.body)
+        wire, items = _split(answer.body)
     except msgspec.ValidationError as error:
         raise NotAPage(f"{name}: what GET {path} answers is no page of a collection ({error}).") from None
-    except msgspec.DecodeError:
+    except NotJson:
         raise Fault(f"the answer is not JSON ({answer.content_type or 'no content type'})") from None
     except RecursionError:
         raise NotAPage(f"{name}: what GET {path} answers is nested too deeply for a page.") from None
-    if wire.offset is None and wire.limit is None and wire.results is None:
+    if wire.offset is None and wire.limit is None and items is None:
         raise NotAPage(f"{name}: what GET {path} answers is no page of a collection (no offset, limit or results).")
     return Envelope(
         offset=wire.offset,
         limit=wire.limit if wire.limit is not None and wire.limit > 0 else None,
         total=wire.total_count if wire.total_count is not None and wire.total_count >= 0 else None,
-        # Copies: a Raw is a view that keeps the whole body in memory for as long as one item lives.
-        items=[bytes(item) for item in wire.results or ()],
+        items=items or [],
     )
+
+
+def _split(body: bytes) -> tuple[_Wire, list[bytes] | None]:
+    try:
+        wire = _decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        values, items = split_page(body)
+        return msgspec.convert(values, _Wire), items
+    # Copies: a Raw is a view that keeps the whole body in memory for as long as one item lives.
+    return wire, None if wire.results is None else [bytes(item) for item in wire.results]

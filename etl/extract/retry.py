@@ -29,7 +29,7 @@ RUN_BUDGET = 10
 once costs eight; flakiness without end costs more, and ends."""
 
 
-class Fault(Exception):  # noqa: N818  not an error until retries are used up
+class Fault(Exception):
     """One attempt failed in a way that another may not; its text says how.
 
     `retry_after` is what the appliance asked for, in seconds. `tries` bounds the attempts for faults that
@@ -87,6 +87,7 @@ class Patience:
         are.
         """
         started = time.monotonic()
+        verdict: ApplianceError | None = None
 
         async def timed() -> T:
             began = time.monotonic()
@@ -96,53 +97,52 @@ class Patience:
                 self.spent += time.monotonic() - began
                 raise
 
+        def is_over(state: RetryCallState) -> bool:
+            nonlocal verdict
+            verdict = self._verdict(what, state)
+            return verdict is not None
+
+        # Full jitter, and never so much of the time at once that only a lucky few get a second attempt.
+        jitter = wait_random_exponential(multiplier=0.5, max=min(LONGEST_BACK_OFF, self.retry_for / 4))
+
+        def wait(state: RetryCallState) -> float:
+            return max(_fault(state).retry_after or 0.0, jitter(state))
+
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Fault),
-            wait=_wait,
-            stop=self._is_over,
-            before_sleep=self._charge,
-            reraise=True,
+            retry=retry_if_exception_type(Fault), wait=wait, stop=is_over, before_sleep=self._charge, reraise=True
         )
         try:
             return await retrying(timed)
         except Fault as fault:
-            raise self._gave_up(what, fault, time.monotonic() - started) from fault
+            raise verdict or ApplianceError(f"{self.name}: {what}: {fault}.") from fault
 
     def _charge(self, state: RetryCallState) -> None:
         self.spent += state.upcoming_sleep
 
-    def _is_over(self, state: RetryCallState) -> bool:
+    def _verdict(self, what: str, state: RetryCallState) -> ApplianceError | None:
+        """Say why a request is given up; None if it is tried again."""
         fault = _fault(state)
-        return (
-            state.upcoming_sleep >= self.retry_for - (state.seconds_since_start or 0.0)
-            or self.spent + state.upcoming_sleep > self.retry_for * RUN_BUDGET
-            or (fault.tries is not None and state.attempt_number >= fault.tries)
-        )
-
-    def _gave_up(self, what: str, fault: Fault, elapsed: float) -> ApplianceError:
-        if fault.tries is not None:
+        elapsed = state.seconds_since_start or 0.0
+        # The last attempt must have time to show what is wrong, not only that its time was short.
+        left = self.retry_for - elapsed - min(1.0, self.retry_for / 10)
+        if fault.tries is not None and state.attempt_number >= fault.tries:
             return Unreachable(f"{self.name}: {fault}.")
-        if fault.retry_after is not None and fault.retry_after >= self.retry_for - elapsed:
-            return RetriesExhausted(
-                f"{self.name}: {what}: {fault}, and the appliance asks to wait {fault.retry_after:.0f} s, "
-                f"longer than retry_for leaves ({self.retry_for:.0f} s in all). Try again later or raise retry_for."
-            )
-        if self.spent >= self.retry_for * (RUN_BUDGET - 1):
+        if self.spent >= self.retry_for * RUN_BUDGET:
             return RetriesExhausted(
                 f"{self.name}: {what}: {fault}. So many requests failed that the run's time for retries "
-                f"({RUN_BUDGET} times retry_for, {self.retry_for:.0f} s) is used up. Try again later."
+                f"({RUN_BUDGET} times retry_for, {self.retry_for:g} s) is used up; try again later."
+            )
+        if state.upcoming_sleep < left:
+            return None
+        if fault.retry_after is not None and fault.retry_after >= left:
+            return RetriesExhausted(
+                f"{self.name}: {what}: {fault}, and the appliance asks to wait {fault.retry_after:.0f} s, longer than "
+                f"retry_for leaves ({self.retry_for:g} s in all). Try again later, or raise retry_for."
             )
         return RetriesExhausted(
             f"{self.name}: {what} kept failing for {elapsed:.0f} s, at last with: {fault}. "
-            f"Try again later, or raise retry_for ({self.retry_for:.0f} s)."
+            f"Try again later, or raise retry_for ({self.retry_for:g} s)."
         )
-
-
-_full_jitter = wait_random_exponential(multiplier=0.5, max=LONGEST_BACK_OFF)
-
-
-def _wait(state: RetryCallState) -> float:
-    return max(_fault(state).retry_after or 0.0, _full_jitter(state))
 
 
 def _fault(state: RetryCallState) -> Fault:

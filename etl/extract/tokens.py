@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from etl.errors import ApplianceError, MfaRequired, NotAnAppliance, SignInRefused
+from etl.errors import ApplianceError, MfaRequired, NotAnAppliance, RestorepointsError, SecretError, SignInRefused
 from etl.extract.retry import Fault
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Session:
         self._patience = patience
         self._lock = asyncio.Lock()
         self._token: Token | None = None
-        self._failed: ApplianceError | None = None
+        self._failed: RestorepointsError | None = None
+        self._strikes = 0  # tokens rejected one after another, none of them ever accepted in between
         self.role: str | None = None
 
     async def token(self) -> Token:
@@ -77,7 +78,7 @@ class Session:
                 return self._token
             try:
                 self._token = await self._next(stale, rejected=rejected)
-            except ApplianceError as error:
+            except RestorepointsError as error:
                 self._failed = error
                 raise
             return self._token
@@ -85,13 +86,16 @@ class Session:
     async def _next(self, stale: Token | None, *, rejected: bool) -> Token:
         if stale is None:
             return await self._sign_in()
-        useless = rejected and not stale.accepted
-        if useless and stale.from_password:
-            raise SignInRefused(
-                f"{self._endpoint.name}: signing in works, but the token it gives is refused (HTTP 401) at once. "
-                "Look at the appliance's clock and at what stands between it and this machine."
-            )
-        refreshed = None if useless or stale.refresh is None else await self._refresh(stale.refresh)
+        if rejected:
+            self._strikes = 1 if stale.accepted else self._strikes + 1
+        if self._strikes > 1 and rejected:
+            if stale.from_password:
+                raise SignInRefused(
+                    f"{self._endpoint.name}: signing in works, but the token it gives is refused (HTTP 401) at once. "
+                    "Look at the appliance's clock and at what stands between it and this machine."
+                )
+            return await self._sign_in()
+        refreshed = None if stale.refresh is None else await self._refresh(stale.refresh)
         return refreshed or await self._sign_in()
 
     async def _refresh(self, refresh_token: str) -> Token | None:
@@ -111,6 +115,10 @@ class Session:
 
     async def _sign_in(self) -> Token:
         endpoint = self._endpoint
+        if not (_is_unicode(endpoint.username) and _is_unicode(endpoint.password)):
+            raise SecretError(
+                f"{endpoint.name}: user name or password is not readable text; check that it is given in UTF-8."
+            )
         form = {"grant_type": "Password", "username": endpoint.username, "password": endpoint.password}
 
         async def attempt(deadline: float) -> tuple[float, dict[str, Any]]:
@@ -198,6 +206,11 @@ def _token_document(answer: Answer) -> dict[str, Any] | None:
             raise Fault("the answer to the sign-in was cut short") from None
         return None
     return granted if isinstance(granted, dict) else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be sent; bytes of another encoding arrive in the environment as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from etl import __version__
 from etl.load.models import EVIDENCE, Appliance, SyncRun, SyncRunCollection
 
-
 #: A run that has committed data.
 FINISHED = ("succeeded", "partial")
 

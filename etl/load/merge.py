@@ -84,8 +84,8 @@ def merge(
     connection.execute(_find_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"analyze {CHANGES.name}"))
-    counted = connection.execute(select(CHANGES.c.kind, func.count()).group_by(CHANGES.c.kind))
-    kinds = {kind: count for kind, count in counted}
+    counted = connection.execute(select(CHANGES.c.kind, func.count().label("points")).group_by(CHANGES.c.kind))
+    kinds = {row.kind: row.points for row in counted}
     outcome.inserted = kinds.get("appeared", 0)
     outcome.reappeared = kinds.get("reappeared", 0)
     outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))

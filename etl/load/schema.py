@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, select, text
 
+from etl import shipped
 from etl.errors import SchemaAhead, SchemaBehind
 from etl.load.locks import run_lock
 from etl.load.models import Appliance
@@ -26,6 +26,8 @@ def current(warehouse: Warehouse) -> str | None:
     Raises:
         WarehouseError: it cannot be opened, or holds tables of the same names that no migration made.
     """
+    if warehouse.path is not None and not warehouse.path.exists():
+        return None  # looking must not make the file
     with warehouse.connect() as connection:
         if inspect(connection).has_table("alembic_version"):
             revision: str | None = connection.scalar(text("select version_num from alembic_version"))
@@ -45,12 +47,12 @@ def check(warehouse: Warehouse) -> None:
         return
     if revision is None:
         raise SchemaBehind(
-            f"the warehouse {warehouse} has no schema yet; create it with `restorepoints db upgrade` or add --migrate"
+            f"the warehouse {warehouse} has no schema yet; `restorepoints db upgrade` creates it, or sync with --migrate"
         )
     if revision in revisions():
         raise SchemaBehind(
             f"the warehouse {warehouse} is at schema {revision}, this program needs {HEAD}; "
-            "run `restorepoints db upgrade` or add --migrate"
+            "run `restorepoints db upgrade`, or sync with --migrate"
         )
     raise SchemaAhead(
         f"the warehouse {warehouse} is at schema {revision}, which is newer than this program ({HEAD}); "
@@ -78,7 +80,7 @@ def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
             for appliance_id in connection.scalars(select(Appliance.appliance_id)).all():
                 stack.enter_context(run_lock(warehouse, connection, appliance_id))
             connection.rollback()
-        command.upgrade(_alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), "head")
     return before, HEAD
 
 
@@ -86,20 +88,14 @@ def revisions() -> set[str]:
     """Every revision that this program knows."""
     from alembic.script import ScriptDirectory
 
-    return {script.revision for script in ScriptDirectory(str(migrations())).walk_revisions()}
+    return {script.revision for script in ScriptDirectory(str(shipped.folder("migrations"))).walk_revisions()}
 
 
-def migrations() -> Path:
-    """The folder of the migrations: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parent / "migrations"
-
-
-def _alembic_config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """What Alembic needs to migrate on this connection."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    config.set_main_option("script_location", str(shipped.folder("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
+from etl.simulator.chance import Chance
 from etl.simulator.clock import DEFAULT_NOW, Clock
 from etl.simulator.errors import SimulatorError
-from etl.simulator.fleet import Identity, make_fleet, make_identity, make_uuid
+from etl.simulator.fleet import Identity, make_fleet, make_identity
 from etl.simulator.history import History
 from etl.simulator.listing import Entry, GivenItem, Listing
 from etl.simulator.points import Machine, RestorePoint
@@ -58,7 +59,7 @@ class Estate:
         fleet = make_fleet(draw, machines, days)
         start = clock.now - timedelta(days=days)
         estate.machines = [protected.machine for protected in fleet]
-        history = History(estate._listing, fleet, clock.zone, start, draw)
+        history = History(estate._listing, fleet, clock.zone, start, Chance(seed))
         history.advance(start, clock.now)
         estate._history = history
         clock.on_advance = estate._pass_time
@@ -110,18 +111,17 @@ class Estate:
             if self._history is None:
                 raise SimulatorError("This estate serves given items: use add_item().")
             machine = machine or self.machines[0]
-            point = RestorePoint(
-                **{
-                    "id": make_uuid(random.Random(f"{self.identity.database_id} {self._history.next_usn()}")),  # noqa: S311
-                    "machine": machine,
-                    "session": self._history.new_session(),
-                    "point_in_time": self.clock.now,
-                    "backup_size_bytes": machine.disk_bytes,
-                    "backup_destination": "ManualSnapshot",
-                    "usn": self._history.next_usn(),
-                    **fields,
-                }
-            )
+            point_id, session = self._history.by_hand()
+            made: dict[str, Any] = {
+                "id": point_id,
+                "machine": machine,
+                "session": session,
+                "point_in_time": self.clock.now,
+                "backup_size_bytes": machine.disk_bytes,
+                "backup_destination": "ManualSnapshot",
+                "usn": self._history.next_usn(),
+            }
+            point = RestorePoint(**(made | fields))
             self._listing.put(point.id.lower(), point)
             return point
 

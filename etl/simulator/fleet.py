@@ -139,8 +139,8 @@ def make_fleet(draw: random.Random, machines: int, days: int) -> list[Protected]
             Protected(
                 machine=machine,
                 policy=POLICIES[number % len(POLICIES)],
-                growth_per_day=draw.uniform(0.0005, 0.004),
-                used_share=draw.uniform(0.2, 0.6),
+                growth_per_day=draw.uniform(0.0002, 0.0005),
+                used_share=draw.uniform(0.15, 0.4),
                 since=draw.randrange(1, days) if number % 8 == 7 and days > 1 else 0,
                 until=draw.randrange(days // 2, days) if number % 10 == 9 and days > 1 else None,
             )

@@ -7,41 +7,44 @@ the vendor's description of the chain, as are generations of immutability and th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
-from hashlib import blake2b
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from etl.simulator.fleet import Policy, Protected, make_uuid
+from etl.simulator.chance import Chance
+from etl.simulator.fleet import Policy, Protected
 from etl.simulator.listing import Listing
 from etl.simulator.points import RestorePoint, Session
 from etl.simulator.schedule import (
     JOB_TAKES,
     Job,
     Retention,
+    archive_expiry,
     archive_flags,
     events,
     local_instant,
-    month_before,
+    months_later,
 )
 
 SNAPSHOTS_ALWAYS_KEPT = 2
 GENERATION_DAYS = 10
 MISSED = 0.01
-MANUAL = 0.002
+MANUAL = 0.01
+GROWING_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
+FIRST_SESSION = datetime(2000, 1, 1, tzinfo=UTC)
+SESSIONS_BY_HAND = 90_000_000
 
 
 @dataclass(slots=True)
 class _Held:
-    """The ids of what one machine has, oldest first."""
+    """The ids of what one machine has, oldest first; archives with the day of their end."""
 
     protected: Protected
     number: int
     snapshots: list[str] = field(default_factory=list)
     chain: list[str] = field(default_factory=list)
-    archives: list[str] = field(default_factory=list)
+    archives: list[tuple[date, str]] = field(default_factory=list)
     chain_changed: bool = False
 
 
@@ -49,16 +52,16 @@ class History:
     """Makes time pass in a listing; the same seed and the same span give the same points, in any steps."""
 
     def __init__(
-        self, listing: Listing, fleet: Iterable[Protected], zone: ZoneInfo, start: datetime, draw: random.Random
+        self, listing: Listing, fleet: Iterable[Protected], zone: ZoneInfo, start: datetime, chance: Chance
     ) -> None:
         self._listing = listing
         self._zone = zone
         self._first_day = start.astimezone(zone).date()
-        self._draw = draw
+        self._chance = chance
         self._held = [_Held(protected, number) for number, protected in enumerate(fleet)]
         self._policies = list(dict.fromkeys(held.protected.policy for held in self._held))
-        self._vbr_id = make_uuid(draw)
-        self._sessions = 0
+        self._vbr_id = chance.uuid("vbr")
+        self._made_by_hand = 0
         self._usn = 0
         self._make_earlier_archives()
 
@@ -77,10 +80,16 @@ class History:
         self._usn += 1
         return self._usn
 
-    def new_session(self) -> Session:
-        """Open a job session."""
-        self._sessions += 1
-        return Session(self._sessions, make_uuid(self._draw))
+    def by_hand(self) -> tuple[str, Session]:
+        """Return an id for a point made by hand and a session of its own."""
+        self._made_by_hand += 1
+        number = SESSIONS_BY_HAND + self._made_by_hand
+        return self._chance.uuid("by hand", number), Session(number, self._chance.uuid("session", number))
+
+    def _session(self, started: datetime, slot: int) -> Session:
+        """Return the session of a job; numbers grow with time, `slot` (below 100) tells those of one hour apart."""
+        number = (started - FIRST_SESSION) // timedelta(hours=1) * 100 + slot
+        return Session(number, self._chance.uuid("session", number))
 
     def _run(self, job: Job) -> None:
         day = (job.day - self._first_day).days
@@ -93,24 +102,25 @@ class History:
         ]
         if not members:
             return
-        session = self.new_session()
-        archive_session = self.new_session() if job.flags else session
+        slot = self._policies.index(job.policy) * 3
+        session = self._session(job.started, slot + (job.makes == "AzureBlob"))
+        archive_session = self._session(job.started, slot + 2)
         for held in members:
-            if self._draw.random() < MISSED:
+            if self._chance.share("missed", job.makes, held.number, job.started) < MISSED:
                 continue
             if job.makes == "Snapshot":
                 held.snapshots.append(self._snapshot(held, job.started, session, "Snapshot"))
-                if self._draw.random() < MANUAL:
-                    later = job.started + timedelta(minutes=self._draw.randrange(5))
-                    self._snapshot(held, later, self.new_session(), "ManualSnapshot")
+                if self._chance.share("manual", held.number, job.started) < MANUAL:
+                    asked_for = self._session(job.started, 10 + held.number % 90)
+                    self._snapshot(held, job.started + JOB_TAKES / 3, asked_for, "ManualSnapshot")
             else:
                 self._back_up(held, job, session)
                 if job.flags:
-                    self._archive(held, job.started, archive_session, job.flags)
+                    self._archive(held, job.day, job.started, archive_session, job.flags)
 
     def _snapshot(self, held: _Held, started: datetime, session: Session, destination: str) -> str:
         point = RestorePoint(
-            id=make_uuid(self._draw),
+            id=self._chance.uuid(destination, held.number, started),
             machine=held.protected.machine,
             session=session,
             point_in_time=self._moment(held, started),
@@ -122,17 +132,18 @@ class History:
         return point.id
 
     def _back_up(self, held: _Held, job: Job, session: Session) -> None:
-        chain = self._living(held.chain)
-        used = self._used_bytes(held, job.started)
-        share = self._draw.uniform(0.004, 0.03) if chain else self._draw.uniform(0.55, 0.6)
+        goes_on = any(self._listing.get(point_id) is not None for point_id in held.chain)
+        size = self._full_bytes(held, job.started)
+        if goes_on:
+            size = int(size * self._chance.between(0.008, 0.05, "increment", held.number, job.started))
         point = RestorePoint(
-            id=make_uuid(self._draw),
+            id=self._chance.uuid("AzureBlob", held.number, job.started),
             machine=held.protected.machine,
             session=session,
             point_in_time=self._moment(held, job.started),
-            backup_size_bytes=int(used * share),
+            backup_size_bytes=size,
             backup_destination="AzureBlob",
-            restore_point_type="Incremental" if chain else "Full",
+            restore_point_type="Incremental" if goes_on else "Full",
             gfs_flags="Daily",
             state="Ok",
             is_corrupted=False,
@@ -141,14 +152,14 @@ class History:
             immutable_until=self._immutable_until(job.policy, job.day),
             usn=self.next_usn(),
         )
-        held.chain = [*(member.id for member in chain), point.id]
+        held.chain.append(point.id)
         held.chain_changed = True
         self._listing.put(point.id, point)
 
-    def _archive(self, held: _Held, started: datetime, session: Session, flags: str) -> None:
-        size = int(self._used_bytes(held, started) * self._draw.uniform(0.5, 0.55))
+    def _archive(self, held: _Held, day: date, started: datetime, session: Session, flags: str) -> None:
+        size = int(self._full_bytes(held, started) * 0.9)
         point = RestorePoint(
-            id=make_uuid(self._draw),
+            id=self._chance.uuid("archive", held.number, started),
             machine=held.protected.machine,
             session=session,
             point_in_time=self._moment(held, started),
@@ -163,7 +174,7 @@ class History:
             latest_chain_size_bytes=size,
             usn=self.next_usn(),
         )
-        held.archives.append(point.id)
+        held.archives.append((archive_expiry(held.protected.policy, day, flags), point.id))
         self._listing.put(point.id, point)
 
     def _retain(self, midnight: Retention) -> None:
@@ -171,17 +182,22 @@ class History:
         for held in self._held:
             policy = held.protected.policy
             keep = max(policy.snapshots_to_keep, SNAPSHOTS_ALWAYS_KEPT)
-            snapshots = self._living(held.snapshots)
-            for point in snapshots[:-keep]:
-                self._listing.remove(point.id)
-            held.snapshots = [point.id for point in snapshots[-keep:]]
+            if len(held.snapshots) > keep:
+                snapshots = self._living(held.snapshots)
+                for point in snapshots[:-keep]:
+                    self._listing.remove(point.id)
+                held.snapshots = [point.id for point in snapshots[-keep:]]
             if new_generation and policy.immutable_days:
                 self._extend_immutability(held, midnight.day)
             self._fold(held, midnight)
             self._retain_archives(held, midnight.day)
 
     def _fold(self, held: _Held, midnight: Retention) -> None:
-        oldest_kept = self._days_before(midnight.day, held.protected.policy.backup_days)
+        backup_days = held.protected.policy.backup_days
+        oldest_kept = local_instant(midnight.day - timedelta(days=backup_days), 0, self._zone)
+        first = self._living(held.chain[:1])
+        if first and first[0].point_in_time >= oldest_kept:
+            return
         chain = self._living(held.chain)
         folded = 0
         while folded + 1 < len(chain) and chain[folded].point_in_time < oldest_kept:
@@ -192,7 +208,7 @@ class History:
             chain[folded + 1] = replace(
                 increment,
                 restore_point_type="Full",
-                backup_size_bytes=full.backup_size_bytes + increment.backup_size_bytes // 7,
+                backup_size_bytes=self._full_bytes(held, increment.point_in_time),
                 usn=self.next_usn(),
             )
             folded += 1
@@ -202,16 +218,11 @@ class History:
         held.chain = [point.id for point in chain[folded:]]
 
     def _retain_archives(self, held: _Held, day: date) -> None:
-        if not held.archives:
-            return
-        limits = self._archive_limits(held.protected.policy, day)
-        kept = []
-        for point in self._living(held.archives):
-            if any(point.point_in_time >= limits[flag] for flag in point.gfs_flags.split(", ")):
-                kept.append(point.id)
-            else:
+        if any(expiry <= day for expiry, _ in held.archives):
+            kept = [(expiry, archive) for expiry, archive in held.archives if expiry > day]
+            for point in self._living([archive for expiry, archive in held.archives if expiry <= day]):
                 self._listing.remove(point.id)
-        held.archives = kept
+            held.archives = kept
 
     def _extend_immutability(self, held: _Held, day: date) -> None:
         """Move the whole generation ahead, but no point past the night in which retention wants it."""
@@ -235,7 +246,7 @@ class History:
     def _make_earlier_archives(self) -> None:
         """Make the archives that an appliance in long use would still hold when the history begins."""
         years = max((policy.archive_years for policy in self._policies), default=0)
-        day = month_before(self._first_day, 12 * years)
+        day = months_later(self._first_day, -12 * years)
         day += timedelta(days=7 - day.isoweekday())
         while day < self._first_day:
             for policy in self._policies:
@@ -246,29 +257,17 @@ class History:
 
     def _make_earlier_archive(self, policy: Policy, day: date, flags: str) -> None:
         started = local_instant(day, policy.backup_hour, self._zone)
-        limits = self._archive_limits(policy, self._first_day)
-        if all(started < limits[flag] for flag in flags.split(", ")):
+        if archive_expiry(policy, day, flags) <= self._first_day:
             return
-        session = self.new_session()
+        session = self._session(started, self._policies.index(policy) * 3 + 2)
         for held in self._held:
             if held.protected.policy is policy and held.protected.since == 0:
-                self._archive(held, started, session, flags)
-
-    def _archive_limits(self, policy: Policy, day: date) -> dict[str, datetime]:
-        """Return for each flag the oldest moment that retention on `day` keeps."""
-        return {
-            "Weekly": self._days_before(day, 7 * policy.archive_weeks),
-            "Monthly": local_instant(month_before(day, policy.archive_months), 0, self._zone),
-            "Yearly": local_instant(month_before(day, 12 * policy.archive_years), 0, self._zone),
-        }
+                self._archive(held, day, started, session, flags)
 
     def _living(self, ids: list[str]) -> list[RestorePoint]:
         """Return the points that are still there: some may have been deleted by hand."""
         found = (self._listing.get(point_id) for point_id in ids)
         return [point for point in found if isinstance(point, RestorePoint)]
-
-    def _days_before(self, day: date, days: int) -> datetime:
-        return local_instant(day - timedelta(days=days), 0, self._zone)
 
     def _immutable_until(self, policy: Policy, day: date) -> datetime | None:
         if not policy.immutable_days:
@@ -276,12 +275,12 @@ class History:
         generation_ends = day.toordinal() // GENERATION_DAYS * GENERATION_DAYS + GENERATION_DAYS
         return local_instant(date.fromordinal(generation_ends + policy.immutable_days), 0, self._zone)
 
-    def _used_bytes(self, held: _Held, moment: datetime) -> float:
-        days = (moment.astimezone(self._zone).date() - self._first_day).days
-        used = held.protected.used_share * (1 + held.protected.growth_per_day) ** days
-        return held.protected.machine.disk_bytes * min(used, 0.95)
+    def _full_bytes(self, held: _Held, moment: datetime) -> int:
+        """Return what a full backup of a moment takes: compressed, growing from day to day."""
+        days = (moment - GROWING_SINCE) / timedelta(days=1)
+        used = held.protected.used_share * (1 + held.protected.growth_per_day * days)
+        return int(held.protected.machine.disk_bytes * min(used, 0.95) * 0.6)
 
     def _moment(self, held: _Held, started: datetime) -> datetime:
         """Return when the machine's turn comes in a job: the same for snapshot, backup and archive of one hour."""
-        turn = blake2b(f"{self._vbr_id} {held.number} {started.isoformat()}".encode(), digest_size=4)
-        return started + JOB_TAKES * (0.6 * int.from_bytes(turn.digest()) / 2**32)
+        return started + JOB_TAKES * self._chance.between(0, 0.6, "turn", held.number, started)

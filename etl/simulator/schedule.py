@@ -84,7 +84,17 @@ def _day(policies: list[Policy], zone: ZoneInfo, day: date) -> Iterator[Event]:
         yield Job(policy, "AzureBlob", started, started + JOB_TAKES, day, flags)
 
 
-def month_before(day: date, months: int) -> date:
-    """Return the same day `months` months earlier, or that month's 28th if the day is later."""
-    index = day.year * 12 + day.month - 1 - months
+def archive_expiry(policy: Policy, day: date, flags: str) -> date:
+    """Return the day at whose beginning an archive made on `day` goes: the latest that its flags promise."""
+    promises = {
+        "Weekly": day + timedelta(days=7 * policy.archive_weeks),
+        "Monthly": months_later(day, policy.archive_months),
+        "Yearly": months_later(day, 12 * policy.archive_years),
+    }
+    return max(promises[flag] for flag in flags.split(", "))
+
+
+def months_later(day: date, months: int) -> date:
+    """Return the same day `months` months later (or earlier), the 28th where that day is later in its month."""
+    index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, min(day.day, 28))

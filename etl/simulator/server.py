@@ -46,7 +46,7 @@ class PlacedHook:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it accepts connections."""
+    """A uvicorn server that says when it accepts connections and stops soon after it is told."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -55,6 +55,11 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.accepting.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn's own looks every 0.1 s whether it should stop: too long for tests that start many.
+        while not await self.on_tick(0):  # noqa: ASYNC110 - it is told from another thread
+            await asyncio.sleep(0.01)
 
 
 class SimulatedAppliance:
@@ -139,6 +144,7 @@ class SimulatedAppliance:
                 log_config=None,
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 headers=[("Server", "nginx/1.18.0")],
                 timeout_keep_alive=75,

@@ -19,7 +19,7 @@ SHOWN = 60
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 
-class Unreadable(ValueError):  # noqa: N818 (it says what the cell is)
+class Unreadable(ValueError):
     """One cell cannot be read; the message completes a sentence that begins with the field's name."""
 
 
@@ -78,7 +78,7 @@ def escaped(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Give an offending value as a reason shows it: as JSON, escaped, cut to `SHOWN` characters."""
+    """Give an offending value as a reason shows it: as JSON, escaped and cut."""
     if isinstance(value, (BeyondNumber, Decimal)):
         text = str(value)
     elif isinstance(value, str):
@@ -86,7 +86,12 @@ def shown(value: object) -> str:
     else:
         try:
             text = _encode(value).decode()
-        except UnicodeEncodeError:
-            text = f"{'an object' if isinstance(value, dict) else 'an array'} with unreadable text in it"
-    text = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text[: 2 * SHOWN])
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+        except (UnicodeEncodeError, RecursionError):
+            text = f"an unreadable {'object' if isinstance(value, dict) else 'array'}"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """Give a text as a reason shows it: what does not print is escaped, and `SHOWN` characters are enough."""
+    printable = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text[: SHOWN + 1])
+    return printable if len(printable) <= SHOWN else printable[: SHOWN - 1] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -13,9 +13,6 @@ from etl.transform.cells import BeyondNumber, Cells, Unreadable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-MAX_DEPTH: Final = 100
-"""Levels that an item may nest; the vendor's nest three, and databases and JSON readers stop somewhere."""
 
 MAX_DIGITS: Final = 4300
 """Characters of the longest number that is kept: where Python stops reading whole numbers."""
@@ -34,9 +31,7 @@ def decode(items: Sequence[bytes]) -> Cells[dict[str, Any]]:
     except _DECODE_ERRORS:
         values = []
     if len(values) == len(items) and set(map(type, values)) <= {dict}:
-        deep = [row for row, raw in enumerate(items) if _may_nest_deep(raw) and _nests_deep(values[row])]
-        if not deep:
-            return Cells(values)
+        return Cells(values)
 
     objects: list[dict[str, Any] | None] = []
     faults: dict[int, str] = {}
@@ -53,11 +48,9 @@ def _decode_one(raw: bytes) -> dict[str, Any]:
     try:
         value = _decode_tolerantly(raw)
     except RecursionError:
-        raise Unreadable(f"nests deeper than {MAX_DEPTH} levels") from None
+        raise Unreadable("nests too deep to be read") from None
     except ValueError:
         raise Unreadable("is not readable as JSON") from None
-    if _may_nest_deep(raw) and _nests_deep(value):
-        raise Unreadable(f"nests deeper than {MAX_DEPTH} levels")
     if not isinstance(value, dict):
         raise Unreadable(f"is {shown(value)}, not an object")
     return value
@@ -96,17 +89,3 @@ def _strict_fraction(text: str) -> Decimal:
 
 
 _decode_exactly = msgspec.json.Decoder(float_hook=_strict_fraction).decode
-
-
-def _may_nest_deep(raw: bytes) -> bool:
-    return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
-
-
-def _nests_deep(value: object) -> bool:
-    containers = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(MAX_DEPTH):
-        inner: list[object] = []
-        for container in containers:
-            inner.extend(container.values() if isinstance(container, dict) else cast("list[object]", container))
-        containers = [part for part in inner if isinstance(part, (dict, list))]
-    return bool(containers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -14,34 +14,51 @@ if TYPE_CHECKING:
 UNKEPT = frozenset({"usn"})
 """Fields that are dropped: a change counter of the appliance, which says nothing about the point."""
 
+MAX_DEPTH: Final = 100
+"""Levels that a field may nest; the vendor's nest two, and databases and JSON readers stop at some depth."""
+
 _encode = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+
+
+class Shapes(NamedTuple):
+    """Which field names each item of a batch has: `of_rows` counts in `distinct`, which has few."""
+
+    distinct: list[tuple[str, ...]]
+    of_rows: list[int]
+
+
+def shapes_of(items: Sequence[Mapping[str, Any]]) -> Shapes:
+    """Give the items' shapes, so that what follows from the names alone is worked out once a shape."""
+    seen: dict[tuple[str, ...], int] = {}
+    of_rows = [seen.setdefault(tuple(item), len(seen)) for item in items]
+    return Shapes(list(seen), of_rows)
 
 
 def extras(
     items: Sequence[Mapping[str, Any]],
-    shapes: Sequence[tuple[str, ...]],
+    shapes: Shapes,
     modelled: Collection[str],
     kept: Mapping[int, Mapping[str, object]],
 ) -> tuple[list[str], dict[int, dict[str, str]]]:
     """Give for each item the JSON object of what has no column, and row → field → why it could not be kept.
 
-    `shapes` are the items' field names, in each item's order. Dropped are `usn` and `_links.self`, and `_links` if
-    nothing else was in it. `kept` adds, by row, fields that have a column but say more than the column holds.
+    Dropped are `usn` and `_links.self`, and `_links` if nothing else was in it. `kept` adds, by row, fields that
+    have a column but say more than the column holds.
     """
-    unmodelled: dict[tuple[str, ...], list[str]] = {}
+    unmodelled = [[name for name in shape if name not in modelled and name not in UNKEPT] for shape in shapes.distinct]
+    all_null = [dict.fromkeys(names) for names in unmodelled]
+    null_texts = [_encode(nulls).decode() if all(map(storable, nulls)) else None for nulls in all_null]
     texts: list[str] = []
     faults: dict[int, dict[str, str]] = {}
-    for row, (item, shape) in enumerate(zip(items, shapes, strict=True)):
-        fields = unmodelled.get(shape)
-        if fields is None:
-            fields = [name for name in shape if name not in modelled and name not in UNKEPT]
-            unmodelled[shape] = fields
-        rest = {name: item[name] for name in fields}
-        if rest.get("_links"):
-            _drop_self(rest)
-        if row in kept:
-            rest |= kept[row]
-        text = _regular(rest)
+    for row, (item, shape) in enumerate(zip(items, shapes.of_rows, strict=True)):
+        rest = {name: item[name] for name in unmodelled[shape]}
+        text = null_texts[shape] if rest == all_null[shape] else None
+        if text is None or row in kept:
+            if rest.get("_links"):
+                _drop_self(rest)
+            if row in kept:
+                rest |= kept[row]
+            text = _regular(rest)
         if text is None:
             wrong = {name: fault for name, value in rest.items() if (fault := _fault(name, value))}
             text = _encode({name: value for name, value in rest.items() if name not in wrong}).decode()
@@ -66,22 +83,23 @@ def _regular(rest: Mapping[str, Any]) -> str | None:
         return "{}"
     try:
         text = _encode(rest).decode()
-    except (UnicodeEncodeError, TypeError):
+    except (UnicodeEncodeError, TypeError, RecursionError):
         return None
-    return None if "\\u0000" in text else text
+    regular = "\\u0000" not in text and (len(text) <= 2 * MAX_DEPTH or text.count("{") + text.count("[") <= MAX_DEPTH)
+    return text if regular else None
 
 
 def _fault(name: str, value: object) -> str | None:
     if not storable(name):
         return "has a name with characters that cannot be stored (NUL or broken Unicode)"
-    open_ends: list[object] = [value]
+    open_ends: list[tuple[int, object]] = [(0, value)]
     while open_ends:
-        part = open_ends.pop()
-        if isinstance(part, dict):
-            open_ends.extend(part.keys())
-            open_ends.extend(part.values())
-        elif isinstance(part, list):
-            open_ends.extend(part)
+        depth, part = open_ends.pop()
+        if isinstance(part, (dict, list)):
+            if depth == MAX_DEPTH:
+                return f"nests deeper than {MAX_DEPTH} levels"
+            inner = [*part.keys(), *part.values()] if isinstance(part, dict) else part
+            open_ends.extend((depth + 1, one) for one in inner)
         elif isinstance(part, BeyondNumber):
             return f"holds {shown(part)}, a number that cannot be stored"
         elif isinstance(part, str) and not storable(part):

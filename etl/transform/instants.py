@@ -22,7 +22,8 @@ FIRST: Final = 0
 END: Final = (date(2263, 1, 1) - date(1970, 1, 1)).days * 86_400 * 1_000_000
 """2263-01-01T00:00:00Z: the first instant that is too late."""
 
-_LONGEST = 36
+_SHORTEST = len("1970-01-01T00:00:00Z")
+_LONGEST = len("1970-01-01T00:00:00.123456789+00:00")
 _MICROSECONDS_A_MINUTE = 60_000_000
 
 _TIME = (
@@ -62,7 +63,7 @@ class Instants:
     offsets: NDArray[np.int64]
     has_offset: NDArray[np.bool_]
     faults: dict[int, str]
-    endless: list[int]
+    endless: set[int]
 
 
 def instants(values: Sequence[object]) -> Instants:
@@ -74,7 +75,7 @@ def instants(values: Sequence[object]) -> Instants:
         if value is None:
             continue
         if isinstance(value, str) and _ENDLESS.fullmatch(value):
-            read.endless.append(row)
+            read.endless.add(row)
             continue
         instant = read_instant(value) if isinstance(value, str) else None
         if instant is None:
@@ -138,49 +139,48 @@ def _read_regular(texts: Sequence[str]) -> Instants:
         offsets=np.zeros(count, np.int64),
         has_offset=np.zeros(count, np.bool_),
         faults={},
-        endless=[],
+        endless=set(),
     )
     lengths = np.fromiter(map(len, texts), np.int64, count)
-    if not count:
+    regular = (lengths >= _SHORTEST) & (lengths <= _LONGEST)
+    if not regular.any():
         return read
-    characters = np.array(texts, dtype=f"U{_LONGEST}").view(np.uint32).reshape(count, _LONGEST)
-    for length in np.unique(lengths).tolist():
-        if not 20 <= length <= _LONGEST:
-            continue
-        rows = np.flatnonzero(lengths == length)
-        _read_same_length(read, rows, characters[rows, :length])
+    wide = np.array(texts, dtype=f"U{_LONGEST}").view(np.uint32).reshape(count, _LONGEST)
+    # One row per place, so that each place of all texts lies together; what is not ASCII is no digit or sign.
+    characters = np.ascontiguousarray(np.where(wide < 128, wide, 0).astype(np.uint8).T)
+    for length in np.unique(lengths[regular]).tolist():
+        utc = (lengths == length) & (characters[length - 1] == ord("Z"))
+        _read_same_form(read, np.flatnonzero(utc), characters, length - 1, zoned=False)
+        if length >= _SHORTEST + 5:
+            zoned = (lengths == length) & np.isin(characters[length - 6], (ord("+"), ord("-")))
+            _read_same_form(read, np.flatnonzero(zoned), characters, length - 6, zoned=True)
     return read
 
 
-def _read_same_length(read: Instants, rows: NDArray[np.int64], characters: NDArray[np.uint32]) -> None:
-    length = characters.shape[1]
-    utc = characters[:, -1] == ord("Z")
-    _read_same_form(read, rows[utc], characters[utc], length - 1)
-    if length >= 25:
-        zoned = ~utc & (characters[:, -3] == ord(":")) & np.isin(characters[:, -6], (ord("+"), ord("-")))
-        _read_same_form(read, rows[zoned], characters[zoned], length - 6)
-
-
-def _read_same_form(read: Instants, rows: NDArray[np.int64], characters: NDArray[np.uint32], fraction_end: int) -> None:
-    """Read rows that agree in length, offset form and so in the place of every digit."""
-    fraction_digits = fraction_end - 20
-    if not len(rows) or fraction_digits == 0 or fraction_digits > 9:
+def _read_same_form(
+    read: Instants, rows: NDArray[np.intp], characters: NDArray[np.uint8], end: int, *, zoned: bool
+) -> None:
+    """Read rows that have every digit in the same place: the fraction's last before `end`, the offset from there."""
+    fraction = range(20, end)
+    if not len(rows) or end == 20 or len(fraction) > 9:
         return
-    zoned = fraction_end < characters.shape[1] - 1
-    digit = characters.astype(np.int64) - ord("0")
-    places = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, *range(20, fraction_end)]
+    form = characters[:, rows]
+    digit = form - np.uint8(ord("0"))
+    places = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, *fraction]
+    signs = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")]
     if zoned:
-        places += [fraction_end + place for place in (1, 2, 4, 5)]
-    good = ((digit[:, places] >= 0) & (digit[:, places] <= 9)).all(axis=1)
-    for place, sign in ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")):
-        good &= characters[:, place] == ord(sign)
-    if fraction_digits > 0:
-        good &= characters[:, 19] == ord(".")
+        places += [end + 1, end + 2, end + 4, end + 5]
+        signs.append((end + 3, ":"))
+    if fraction:
+        signs.append((19, "."))
+    good = (digit[places] <= 9).all(axis=0)
+    for place, sign in signs:
+        good &= form[place] == ord(sign)
 
     def number(*at: int) -> NDArray[np.int64]:
         total = np.zeros(len(rows), np.int64)
         for place in at:
-            total = total * 10 + digit[:, place]
+            total = total * 10 + digit[place]
         return total
 
     year, month, day = number(0, 1, 2, 3), number(5, 6), number(8, 9)
@@ -191,19 +191,19 @@ def _read_same_form(read: Instants, rows: NDArray[np.int64], characters: NDArray
     good &= first_day + day <= next_month
     offset = np.zeros(len(rows), np.int64)
     if zoned:
-        hours, minutes = number(fraction_end + 1, fraction_end + 2), number(fraction_end + 4, fraction_end + 5)
+        hours, minutes = number(end + 1, end + 2), number(end + 4, end + 5)
         good &= (hours <= 23) & (minutes <= 59)
-        offset = np.where(characters[:, fraction_end] == ord("-"), -1, 1) * (hours * 60 + minutes)
-    kept_digits = range(20, min(fraction_end, 26))
-    fraction = number(*kept_digits) * 10 ** (6 - len(kept_digits))
+        offset = np.where(form[end] == ord("-"), -1, 1) * (hours * 60 + minutes)
     minutes_since = ((first_day + day - 1) * 24 + hour) * 60 + minute - offset
-    microseconds = minutes_since * _MICROSECONDS_A_MINUTE + second * 1_000_000 + fraction
+    below_second = number(*fraction[:6]) * 10 ** (6 - len(fraction[:6]))
+    microseconds = minutes_since * _MICROSECONDS_A_MINUTE + second * 1_000_000 + below_second
     good &= (microseconds >= FIRST) & (microseconds < END)
 
-    read.microseconds[rows[good]] = microseconds[good]
-    read.offsets[rows[good]] = offset[good]
-    read.missing[rows[good]] = False
-    read.has_offset[rows[good]] = True
+    rows = rows[good]
+    read.microseconds[rows] = microseconds[good]
+    read.offsets[rows] = offset[good]
+    read.missing[rows] = False
+    read.has_offset[rows] = True
 
 
 def _days(months: NDArray[np.int64]) -> NDArray[np.int64]:

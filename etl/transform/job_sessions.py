@@ -13,6 +13,7 @@ from etl.transform.text import identifiers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_USUAL = re.compile(r"https?://[^/?#]+/(?:[^/?#]+/)*jobSessions/(?P<session>[0-9A-Za-z-]+)")
 _BEFORE_PATH = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*")
 
 
@@ -63,7 +64,10 @@ def backup_job(links: object) -> BackupJob | None:
     """
     if not isinstance(links, dict):
         return None
-    found = [BackupJob(name, link) for name, link in _exact_name_first(links) if name.lower() == "backupjob"]
+    usual = links.get("BackupJob")
+    if not _is_null(usual):
+        return BackupJob("BackupJob", usual)
+    found = [BackupJob(name, link) for name, link in links.items() if name.lower() == "backupjob"]
     return next((job for job in found if not _is_null(job.link)), found[0] if found else None)
 
 
@@ -81,6 +85,8 @@ def session_id(job: BackupJob) -> str | None:
     href = job.link.get("href") if isinstance(job.link, dict) else job.link
     if not isinstance(job.link, dict) or not isinstance(href, str):
         raise Unreadable(f"is {shown(job.link)}, not a link with a text as href")
+    if usual := _USUAL.fullmatch(href):
+        return usual["session"]
     path = _BEFORE_PATH.sub("", re.split(r"[?#]", href, maxsplit=1)[0], count=1)
     segments = path.rstrip("/").split("/")
     for before in range(len(segments) - 2, -1, -1):
@@ -92,9 +98,5 @@ def session_id(job: BackupJob) -> str | None:
     raise Unreadable(f"points to {shown(href)}, which names no job session")
 
 
-def _exact_name_first(links: Mapping[str, object]) -> list[tuple[str, object]]:
-    return sorted(links.items(), key=lambda named: named[0] != "BackupJob")
-
-
 def _is_null(link: object) -> bool:
-    return link is None or (isinstance(link, dict) and link.get("href") is None)
+    return link is None or (type(link) is dict and link.get("href") is None)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from etl.transform.cells import shown
+from etl.transform.cells import cut, shown
 from etl.transform.decode import decode
-from etl.transform.extra import extras
+from etl.transform.extra import Shapes, extras, shapes_of
 from etl.transform.fields import FIELDS, FRAME_DTYPES, WORKLOADS
 from etl.transform.hashing import hash_items
 from etl.transform.instants import Instants, instants
@@ -93,13 +94,16 @@ def normalise(items: Sequence[bytes], *, collection: str) -> Batch:
     columns["source_hash"] = pd.arrays.IntegerArray(hashes, unreadable)
     for at, field_faults in faults.items():
         row, point_id = rows[kept[at]], ids.values[kept[at]]
-        rejections += [Rejection(row, field, point_id, f"{field} {why}.") for field, why in field_faults.items()]
+        rejections += [Rejection(row, field, point_id, f"{cut(field)} {why}.") for field, why in field_faults.items()]
     frame = pd.DataFrame({column: columns[column] for column in FRAME_DTYPES}, copy=False)
     return Batch(frame, rejected_frame(rejections, items, collection))
 
 
-def _values(items: Sequence[Mapping[str, Any]], field: str | None) -> list[object]:
-    return [None] * len(items) if field is None else [item.get(field) for item in items]
+def _values(items: Sequence[Mapping[str, Any]], field: str) -> list[object]:
+    try:
+        return list(map(itemgetter(field), items))
+    except KeyError:
+        return [item.get(field) for item in items]
 
 
 def _rejected_whole(
@@ -125,14 +129,14 @@ def _columns(
     """Give every column that the points' own fields fill, and row → field → what is wrong with it."""
     columns: dict[str, ExtensionArray | NDArray[np.int64]] = {"point_in_time": _times(point_in_time)}
     faults: dict[int, dict[str, str]] = defaultdict(dict)
-    kept: dict[int, dict[str, object]] = defaultdict(dict)
+    kept_as_well: dict[int, dict[str, object]] = defaultdict(dict)
 
     for column, read in _READERS.items():
-        field = fields.get(column)
+        field = fields[column]
         cells = read(_values(points, field))
         columns[column] = _array(cells.values, FRAME_DTYPES[column])
         for at, why in cells.faults.items():
-            faults[at][str(field)] = why
+            faults[at][field] = why
 
     sessions = job_sessions(points, fields["job_session_id"])
     columns["job_session_id"] = _array(sessions.values, "str")
@@ -140,22 +144,22 @@ def _columns(
         faults[at][field] = why
 
     for column in (*_INSTANTS, "point_in_time_offset_minutes"):
-        field = fields.get(column)
+        field = fields[column]
         times = instants(_values(points, field))
         for at, why in times.faults.items():
-            faults[at][str(field)] = why
-        alone = times.endless
+            faults[at][field] = why
+        unsaid = times.endless
         if column in _INSTANTS:
             columns[column] = _times(times.microseconds, times.missing)
         else:
             columns[column] = pd.arrays.IntegerArray(times.offsets, ~times.has_offset)
             differs = ~times.missing & ((times.microseconds != point_in_time) | ~times.has_offset)
-            alone = [*alone, *np.flatnonzero(differs).tolist()]
-        for at in alone:
-            kept[at][str(field)] = points[at][str(field)]
+            unsaid = unsaid.union(np.flatnonzero(differs).tolist())
+        for at in unsaid:
+            kept_as_well[at][field] = points[at][field]
 
-    shapes = [tuple(point) for point in points]
-    texts, extra_faults = extras(points, shapes, frozenset(fields.values()), kept)
+    shapes = shapes_of(points)
+    texts, extra_faults = extras(points, shapes, frozenset(fields.values()), kept_as_well)
     columns["extra"] = pd.array(texts, dtype="str")
     for at, why_by_field in extra_faults.items():
         faults[at] |= why_by_field
@@ -163,13 +167,11 @@ def _columns(
     return columns, faults
 
 
-def _absent(shapes: Sequence[tuple[str, ...]], fields: Mapping[str, str], linked: Sequence[int]) -> NDArray[np.int64]:
+def _absent(shapes: Shapes, fields: Mapping[str, str], linked: Sequence[int]) -> NDArray[np.int64]:
     """Give per point the columns without a field, a bit each; `linked` points have a session by their link."""
     bits = {column: 1 << at for at, column in enumerate(FRAME_DTYPES) if column not in _ALWAYS_THERE}
-    masks = {
-        shape: sum(bit for column, bit in bits.items() if fields.get(column) not in shape) for shape in set(shapes)
-    }
-    absent = np.array([masks[shape] for shape in shapes], np.int64)
+    masks = [sum(bit for column, bit in bits.items() if fields[column] not in shape) for shape in shapes.distinct]
+    absent = np.array(masks, np.int64)[np.array(shapes.of_rows, np.intp)]
     absent[linked] &= ~bits["job_session_id"]
     return absent
 

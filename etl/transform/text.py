@@ -56,10 +56,11 @@ def _regular(values: Sequence[object]) -> bool:
 
 
 def _regular_ids(values: Sequence[object]) -> bool:
-    if not _regular(values):
+    if not set(map(type, values)) <= {str, NoneType}:
         return False
     joined = "".join(_texts(values))
-    return joined == joined.lower() and max(map(len, _texts(values)), default=0) <= MAX_ID_LENGTH
+    longest = max(map(len, _texts(values)), default=0)
+    return longest <= MAX_ID_LENGTH and joined == joined.lower() and storable(joined)
 
 
 def _texts(values: Sequence[object]) -> Iterable[str]:

@@ -1,0 +1,78 @@
+"""Looks at an appliance without writing anything: can it be reached and signed in to, and what may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from etl.errors import ApplianceError, Forbidden, NotServed
+from etl.extract.client import ApplianceClient
+from etl.extract.crawl import crawl
+from etl.extract.discovery import discover
+from etl.extract.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """What one page of a collection showed."""
+
+    collection: str
+    status: str
+    """`readable`, `forbidden` or `not_served`."""
+    total: int | None = None
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at one appliance found; `error` is null if a run would get through."""
+
+    appliance: str
+    url: str
+    api_version: str | None = None
+    product_version: str | None = None
+    role: str | None = None
+    time_zone: str | None = None
+    clock_skew_seconds: float | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+    collections: list[Readable] = field(default_factory=list)
+    error: str | None = None
+
+
+async def check_appliance(
+    endpoint: Endpoint, api_version: str, collections: Sequence[str], now: Callable[[], datetime]
+) -> Finding:
+    """Signs in, asks the appliance about itself and reads one page of each collection."""
+    try:
+        async with ApplianceClient(endpoint) as client:
+            facts = await discover(client, api_version, None, now)
+            found = [await _first_page(client, facts.api_version, collection) for collection in collections]
+    except ApplianceError as error:
+        return Finding(endpoint.name, endpoint.url, error=str(error))
+    readable = any(one.status == "readable" for one in found)
+    return Finding(
+        endpoint.name,
+        endpoint.url,
+        facts.api_version,
+        facts.product_version,
+        facts.role,
+        facts.time_zone,
+        facts.clock_skew_seconds,
+        facts.identity,
+        found,
+        error=None if readable else f"{endpoint.name}: the account may read none of the collections",
+    )
+
+
+async def _first_page(client: ApplianceClient, api_version: str, collection: str) -> Readable:
+    try:
+        async with aclosing(crawl(client, api_version, collection)) as pages:
+            async for page in pages:
+                return Readable(collection, "readable", page.total, page.limit)
+    except Forbidden:
+        return Readable(collection, "forbidden")
+    except NotServed:
+        return Readable(collection, "not_served")
+    raise AssertionError("a crawl gives at least one page")

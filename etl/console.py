@@ -1,0 +1,162 @@
+"""What people see: progress and words on stderr, results on stdout; both survive any encoding."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from etl.check import Finding
+    from etl.report.status import ApplianceStatus
+    from etl.sync import Progress, RunResult
+
+
+def prepare_streams() -> None:
+    """Lets both streams write what their encoding lacks as escapes: a letter must never end a run under cron."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(words: str) -> None:
+    """A sentence for a person."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on one line, in ASCII, so that every log and pipe can hold it."""
+    print(json.dumps(value, ensure_ascii=True, default=str), flush=True)
+
+
+def print_result(result: RunResult, *, as_json: bool) -> None:
+    """What one run did."""
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print(_sentence(result), flush=True)
+
+
+def _sentence(result: RunResult) -> str:
+    if result.error is not None:
+        return f"{result.appliance}: {result.status}: {result.error}"
+    counts = [f"{result.inserted:,} new", f"{result.updated:,} changed", f"{result.unchanged:,} unchanged"]
+    for count, word in (
+        (result.reappeared, "back again"),
+        (result.deleted, "deleted"),
+        (result.unconfirmed, "vanished but unconfirmed"),
+        (result.rejected, "rejected"),
+        (result.field_errors, "unreadable fields"),
+    ):
+        if count:
+            counts.append(f"{count:,} {word}")
+    return (
+        f"{result.appliance}: {result.status}, run {result.run_number}: {result.extracted:,} restore points: "
+        f"{', '.join(counts)} ({result.seconds:.1f} s)"
+    )
+
+
+def print_finding(finding: Finding) -> None:
+    """What a look at one appliance found, a fact a line."""
+    print(f"{finding.appliance}: {finding.url}")
+    facts: list[tuple[str, object]] = [
+        ("API version", finding.api_version),
+        ("product", finding.product_version),
+        ("role", finding.role),
+        ("time zone", finding.time_zone),
+        ("clock", None if finding.clock_skew_seconds is None else f"{finding.clock_skew_seconds:+.1f} s from ours"),
+        *finding.identity.items(),
+    ]
+    for one in finding.collections:
+        count = "an untold number of" if one.total is None else f"{one.total:,}"
+        read = f"{count} restore points, pages of {one.page_size}" if one.status == "readable" else one.status
+        facts.append((one.collection, read))
+    facts.append(("verdict", "ready to sync" if finding.error is None else finding.error))
+    for name, fact in facts:
+        if fact is not None:
+            print(f"  {name:<12} {fact}", flush=True)
+
+
+def print_status(rows: Sequence[ApplianceStatus]) -> None:
+    """One line for each appliance."""
+    if not rows:
+        say("no appliance has been synced into this warehouse yet; start with `restorepoints sync`")
+        return
+    print_table(
+        ("appliance", "API", "restore points", "deleted", "data as of (UTC)", "hours behind", "last run", "error"),
+        [
+            (
+                row.appliance,
+                row.api_version,
+                row.restore_points,
+                row.deleted,
+                row.data_as_of,
+                row.hours_behind,
+                row.last_run and f"{row.last_run} {row.last_status}",
+                row.error,
+            )
+            for row in rows
+        ],
+    )
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as the terminal; as wide as its content where there is none, a row a line."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        is_number = bool(rows) and all(isinstance(row[number], int | float | None) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    out = Console(highlight=False, markup=False)
+    if not out.is_terminal:
+        out = Console(highlight=False, markup=False, width=Console(width=100_000).measure(table).maximum)
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[Progress], None]]:
+    """A bar for each collection that is read: points, pages, rate, time left. Only on a terminal, else silence."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[pages]} pages  {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[tuple[str, str], TaskID] = {}
+
+    def show(progress: Progress) -> None:
+        key = (progress.appliance, progress.collection)
+        if key not in tasks:
+            tasks[key] = bars.add_task(f"{progress.appliance} {progress.collection}", pages=0, rate="")
+        task = bars.tasks[bars.task_ids.index(tasks[key])]
+        rate = f"{task.speed:,.0f} points/s" if task.speed else ""
+        bars.update(tasks[key], completed=progress.points, total=progress.total, pages=progress.pages, rate=rate)
+
+    with bars:
+        yield show

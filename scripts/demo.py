@@ -1,0 +1,98 @@
+"""Thirty nights of two simulated appliances in one warehouse, and three questions to it in plain SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import shutil
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from etl import console
+from etl.extract.endpoint import Endpoint
+from etl.load import schema
+from etl.load.warehouse import Warehouse
+from etl.report.queries import answer
+from etl.simulator import Estate, SimulatedAppliance, simulate
+from etl.sync import RunResult, Source, sync_appliance
+
+NIGHTS = 30
+INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
+FOLDER = Path("demo")
+QUESTIONS = {
+    "newest_restore_points": "The newest restore point of each machine",
+    "kept": "What is kept where, and how big it is",
+    "changed_since_last_run": "What changed since the night before",
+}
+
+
+def main() -> None:
+    began = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    warehouse = Warehouse(f"sqlite:///{FOLDER.absolute()}/restorepoints.db")
+    schema.upgrade(warehouse)
+    first_night = datetime.now(UTC).replace(hour=3, minute=0, second=0, microsecond=0) - timedelta(days=NIGHTS)
+    north = Estate.from_seed(1, machines=8, days=14, time_zone="Europe/Berlin", now=first_night)
+    south = Estate.from_seed(2, machines=10, days=14, time_zone="America/New_York", now=first_night)
+
+    print(f"Two simulated appliances, a sync of each every night for {NIGHTS} nights:\n")
+    runs: dict[str, list[RunResult]] = {"acme-north": [], "acme-south": []}
+    with simulate(north, version="v1") as first, simulate(south, version="v8.1") as second:
+        for _ in range(NIGHTS):
+            for name, appliance in (("acme-north", first), ("acme-south", second)):
+                appliance.clock.advance(days=1)
+                runs[name].append(sync(name, appliance, warehouse))
+    console.print_table(
+        (
+            "appliance",
+            "API",
+            "runs",
+            "new in the first",
+            "new since",
+            "changed since",
+            "unchanged in the last",
+            "seconds each",
+        ),
+        [
+            (
+                name,
+                version,
+                f"{sum(one.status == 'succeeded' for one in results)} of {len(results)} succeeded",
+                results[0].inserted,
+                sum(one.inserted for one in results[1:]),
+                sum(one.updated for one in results[1:]),
+                results[-1].unchanged,
+                f"{sum(one.seconds for one in results) / len(results):.2f}",
+            )
+            for (name, results), version in zip(runs.items(), ("v1", "v8.1"), strict=True)
+        ],
+    )
+    for question, title in QUESTIONS.items():
+        columns, rows = answer(warehouse, question)
+        print(f"\n{title} (sql/{question}.sql):\n")
+        console.print_table(columns, [[shown(value) for value in row] for row in rows])
+
+    command = shlex.join([str(Path(sys.executable).parent / "restorepoints"), "status", "--warehouse", str(warehouse)])
+    print(
+        f"\nAll of it is in {FOLDER}/restorepoints.db, made in {time.monotonic() - began:.0f} s. Try next:\n\n  {command}"
+    )
+    if any(one.status != "succeeded" for results in runs.values() for one in results):
+        sys.exit(1)
+
+
+def sync(name: str, appliance: SimulatedAppliance, warehouse: Warehouse) -> RunResult:
+    endpoint = Endpoint(name, appliance.url, appliance.behaviour.username, appliance.behaviour.password)
+    return asyncio.run(sync_appliance(Source(endpoint), warehouse, now=lambda: appliance.clock.now))
+
+
+def shown(value: object) -> object:
+    """Instants to the second: on SQLite they come as text."""
+    return value[:19] if isinstance(value, str) and INSTANT.fullmatch(value) else value
+
+
+if __name__ == "__main__":
+    main()

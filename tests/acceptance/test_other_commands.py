@@ -1,0 +1,116 @@
+"""`init`, `check`, `status`, `db` and `--help`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command
+
+from etl.simulator import Estate, SimulatedAppliance, simulate
+
+COMMANDS = [["sync"], ["check"], ["status"], ["init"], ["simulate"], ["db"], ["db", "upgrade"], ["db", "current"]]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("pandas", "numpy", "sqlalchemy", "httpx", "psycopg", "alembic", "starlette", "uvicorn", "msgspec")
+    program = (
+        "import sys; sys.argv = ['restorepoints', '--help']\n"
+        "from etl.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert "sync" in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(restorepoints: Command, command: list[str]) -> None:
+    outcome = restorepoints(*command, "--help")
+    assert outcome.status == 0
+    assert "Usage: restorepoints" in outcome.stdout
+    assert len(outcome.stdout.splitlines()) > 5
+
+
+def test_version(restorepoints: Command) -> None:
+    assert restorepoints("--version").stdout == "restorepoints 0.1.0\n"
+
+
+def test_init_writes_a_file_that_check_and_sync_can_use(
+    restorepoints: Command, appliance: SimulatedAppliance, tmp_path: Path
+) -> None:
+    made = restorepoints("init")
+    assert made.status == 0
+    path = tmp_path / "restorepoints.toml"
+    assert str(path) in made.stderr
+    again = restorepoints("init")
+    assert again.status == 2
+    assert "left alone" in again.stderr
+    text = path.read_text()
+    assert "https://vba.example.net" in text
+    path.write_text(
+        text.replace("https://vba.example.net", appliance.url).replace("\npassword_file", "\n#password_file")
+    )
+    checked = restorepoints("check")
+    assert checked.status == 0, checked.stderr
+    assert "ready to sync" in checked.stdout
+    assert restorepoints("sync").status == 0
+
+
+def test_check_says_what_it_found_and_writes_nothing(
+    restorepoints: Command, appliance: SimulatedAppliance, tmp_path: Path
+) -> None:
+    outcome = restorepoints(
+        "check", "--appliance", f"north={appliance.url}", "--username", "reporter", "--output", "json"
+    )
+    assert outcome.status == 0
+    (finding,) = outcome.objects
+    assert finding["api_version"] == "v8.1"
+    assert finding["time_zone"] == "Europe/Berlin"
+    assert finding["role"] is not None
+    assert finding["identity"]["databaseId"]
+    (vm,) = finding["collections"]
+    assert (vm["collection"], vm["status"], vm["total"]) == ("vm", "readable", len(appliance.estate.points))
+    assert list(tmp_path.iterdir()) == []
+    assert [request.path for request in appliance.requests if "restorePoints" in request.path] == [
+        "/api/v8.1/restorePoints/virtualMachines"
+    ]
+
+
+def test_check_says_what_it_may_not_read(restorepoints: Command) -> None:
+    estate = Estate.from_seed(3, machines=3, days=4)
+    with simulate(estate, version="v8.1", forbidden=("/restorePoints/virtualMachines",)) as appliance:
+        outcome = restorepoints("check", "--appliance", f"north={appliance.url}", "--username", "reporter")
+    assert outcome.status == 1
+    assert "forbidden" in outcome.stdout
+
+
+def test_status_tells_how_fresh_each_appliance_is(restorepoints: Command, appliance: SimulatedAppliance) -> None:
+    empty = restorepoints("status")
+    assert empty.status == 1
+    assert "has no schema yet" in empty.stderr
+    north = ["--appliance", f"north={appliance.url}"]
+    restorepoints("sync", *north, "--username", "reporter")
+    restorepoints("sync", *north, "--username", "nobody")
+    outcome = restorepoints("status", "--output", "json")
+    (row,) = outcome.objects
+    assert (row["appliance"], row["api_version"], row["last_run"], row["last_status"]) == ("north", "v8.1", 2, "failed")
+    assert (row["restore_points"], row["deleted"]) == (len(appliance.estate.points), 0)
+    assert 0 <= row["hours_behind"] < 0.1
+    assert "north" in row["error"]
+    table = restorepoints("status").stdout
+    assert "2 failed" in table
+    assert "hours behind" in table
+
+
+def test_looking_at_a_warehouse_does_not_make_one(restorepoints: Command, tmp_path: Path) -> None:
+    for command in (["status"], ["db", "current"]):
+        assert restorepoints(*command).status == 1
+    assert list(tmp_path.iterdir()) == []
+    assert restorepoints("db", "upgrade").status == 0
+    assert (tmp_path / "restorepoints.db").exists()
+    assert restorepoints("db", "current").stdout == "0001\n"
