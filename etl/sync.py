@@ -26,7 +26,7 @@ from etl.load.merge import merge
 from etl.load.staging import Staging, open_staging
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import Warehouse, write
-from etl.transform import hash_items, normalise
+from etl.transform.hashing import hash_items
 
 #: Items that are transformed and staged at a time: memory is bounded by two batches and the pages in flight.
 BATCH_ITEMS = 10_000
@@ -227,6 +227,9 @@ def _open(
 def _stage(collection: str, items: list[bytes], known: KnownItems, staging: Staging) -> None:
     fresh = list(compress(items, ~known.meet(hash_items(items))))
     if fresh:
+        # pandas takes longer to import than an identical night takes to sync: only where there is work for it
+        from etl.transform.restore_points import normalise
+
         batch = normalise(fresh, collection=collection)
         staging.add(collection, batch.frame, batch.rejected)
 

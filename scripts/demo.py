@@ -78,7 +78,8 @@ def main() -> None:
 
     command = shlex.join([str(Path(sys.executable).parent / "restorepoints"), "status", "--warehouse", str(warehouse)])
     print(
-        f"\nAll of it is in {FOLDER}/restorepoints.db, made in {time.monotonic() - began:.0f} s. Try next:\n\n  {command}"
+        f"\nAll of it is in {FOLDER}/restorepoints.db, made in {time.monotonic() - began:.0f} s. Try next:"
+        f"\n\n  {command}"
     )
     if any(one.status != "succeeded" for results in runs.values() for one in results):
         sys.exit(1)

@@ -13,7 +13,8 @@ from etl.load.ledger import ApplianceState, CollectionOutcome
 from etl.load.merge import merge
 from etl.load.staging import open_staging
 from etl.load.warehouse import Warehouse, write
-from etl.transform import hash_items, normalise
+from etl.transform.hashing import hash_items
+from etl.transform.restore_points import normalise
 
 #: The first run of a test happens here; each later one a day after the one before.
 FIRST_NIGHT = datetime(2026, 3, 1, 2, 0, 0, 123456, tzinfo=UTC)

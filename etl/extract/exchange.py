@@ -106,7 +106,7 @@ class Exchange:
                 return await self._send(method, path, token, params, form)
         except TimeoutError:
             failure = Fault(f"no whole answer within {deadline:.3g} s")
-        except httpx.InvalidURL:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             failure = Unreachable(f"{self._endpoint.name}: {self._base} is not a usable URL.")
         except UnicodeError:
             failure = Unreachable(f"{self._endpoint.name}: {self._base} has no usable host name.")

@@ -172,7 +172,7 @@ class Session:
             problem = msgspec.json.decode(answer.body)
         except (msgspec.DecodeError, RecursionError):
             return ""
-        text = _text(problem.get("detail")) if isinstance(problem, dict) else None
+        text = _explanation(problem) if isinstance(problem, dict) else None
         if text is None:
             return ""
         if self._endpoint.password:
@@ -206,6 +206,14 @@ def _token_document(answer: Answer) -> dict[str, Any] | None:
             raise Fault("the answer to the sign-in was cut short") from None
         return None
     return granted if isinstance(granted, dict) else None
+
+
+def _explanation(problem: dict[str, Any]) -> str | None:
+    """Give a problem document's own words: those under `errors` say more than `detail`, where there are any."""
+    errors = problem.get("errors")
+    groups = errors.values() if isinstance(errors, dict) else ()
+    messages = [text for group in groups if isinstance(group, list) for text in group if isinstance(text, str)]
+    return " ".join(messages) or _text(problem.get("detail"))
 
 
 def _is_unicode(text: str) -> bool:

@@ -47,7 +47,7 @@ def check(warehouse: Warehouse) -> None:
         return
     if revision is None:
         raise SchemaBehind(
-            f"the warehouse {warehouse} has no schema yet; `restorepoints db upgrade` creates it, or sync with --migrate"
+            f"the warehouse {warehouse} has no schema yet; `restorepoints db upgrade` or sync --migrate makes it"
         )
     if revision in revisions():
         raise SchemaBehind(

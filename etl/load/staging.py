@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 import psycopg
 from psycopg.types.json import set_json_dumps
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, text
 from sqlalchemy.schema import CreateTable, DropTable
 
 from etl.load.models import POINTS, REJECTED, TRACKED, UNTRACKED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The columns of a batch, in the order that it must have: bit i of `absent` speaks of column i.
 BATCH_COLUMNS: Final = ("restore_point_id", *TRACKED, *UNTRACKED, "source_hash", "absent")
@@ -84,7 +86,7 @@ class Staging(ABC):
     def _instants(self, naive_utc: np.ndarray[Any, Any]) -> list[Any]: ...
 
     def _values(self, column: pd.Series[Any]) -> list[Any]:
-        if isinstance(column.dtype, pd.DatetimeTZDtype):
+        if hasattr(column.dtype, "tz"):  # asked of the column itself, so that pandas need not be imported here
             return self._instants(column.dt.tz_convert(None).to_numpy(dtype="datetime64[us]"))
         values: list[Any] = column.array.to_numpy(dtype=object, na_value=None).tolist()
         return values

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from commands import Command
 
 from etl.simulator import Estate, SimulatedAppliance, simulate
 

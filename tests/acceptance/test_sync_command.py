@@ -12,17 +12,32 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import COMMAND, PASSWORD, Command
+from commands import COMMAND, PASSWORD, Command
 from sqlalchemy import make_url
 
 from etl.load.warehouse import Warehouse
 from etl.simulator import Estate, SimulatedAppliance, simulate
 
 #: The fields of `--output json`, in their order.
-FIELDS = (
-    "appliance status run_number snapshot_proven evidence extracted inserted updated unchanged deleted reappeared "
-    "unconfirmed rejected field_errors seconds error collections"
-).split()
+FIELDS = [
+    "appliance",
+    "status",
+    "run_number",
+    "snapshot_proven",
+    "evidence",
+    "extracted",
+    "inserted",
+    "updated",
+    "unchanged",
+    "deleted",
+    "reappeared",
+    "unconfirmed",
+    "rejected",
+    "field_errors",
+    "seconds",
+    "error",
+    "collections",
+]
 
 
 def one(appliance: SimulatedAppliance, name: str = "north") -> list[str]:
@@ -100,7 +115,8 @@ def written(url: str) -> dict[str, int]:
     """Rows of restore points and versions ever written, and bytes of write-ahead log, by the server's own counters."""
     with Warehouse(url).connect() as connection:
         rows = connection.exec_driver_sql(
-            "select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables where relname like 'restore_point%%'"
+            "select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables "
+            "where relname in ('restore_points', 'restore_point_versions')"
         )
         log = connection.exec_driver_sql("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")
         return {"rows": int(rows.scalar() or 0), "wal": int(log.scalar() or 0)}

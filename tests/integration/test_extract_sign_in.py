@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from urllib.parse import parse_qsl
 
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -55,7 +56,7 @@ class Grants:
 
     async def __call__(self, request):
         if request.url.path == TOKEN_PATH and request.method == "POST":
-            form = {name.lower(): value for name, value in (await request.form()).items()}
+            form = {name.lower(): value for name, value in parse_qsl((await request.body()).decode())}
             self.forms.append(form)
             return self.answer(form)
         return None
@@ -129,6 +130,8 @@ def test_a_wrong_password_is_tried_exactly_once(refusal):
         (lambda s: JSONResponse({"detail": f"wrong:\n\x1b[31m{PASSWORD}\x00 " + "x" * 5000}, s), "wrong: [31m*** xxx"),
         (lambda s: JSONResponse({"detail": {"a": 1}}, s), "(HTTP "),
         (lambda s: JSONResponse([], s), "(HTTP "),
+        (lambda s: JSONResponse({"detail": "see errors", "errors": {"": ["Locked."]}}, s), "(HTTP {status}: Locked)"),
+        (lambda s: JSONResponse({"detail": "Locked", "errors": {"a": 5, "b": [None]}}, s), "(HTTP {status}: Locked)"),
         (lambda s: Response(status_code=s), "(HTTP "),
         (lambda s: Response(b"\xff\xfe", s, media_type="application/json"), "(HTTP "),
     ],
@@ -138,7 +141,7 @@ def test_what_a_refusal_shows(appliance, status, response, shown):
     with pytest.raises(SignInRefused) as caught:
         run(appliance, about)
     message = str(caught.value)
-    assert shown in message
+    assert shown.format(status=status) in message
     assert PASSWORD not in message
     assert message.isprintable()
     assert len(message) < 500
@@ -187,7 +190,7 @@ def test_every_shape_of_an_mfa_answer(appliance, fields):
 def test_another_service_is_told_apart_with_one_try(appliance, response):
     noted = Grants(appliance, lambda form: response)
     began = time.monotonic()
-    with pytest.raises(NotAnAppliance, match="acme: no sign-in of .*; port 443 and no path are expected") as caught:
+    with pytest.raises(NotAnAppliance, match=r"acme: no sign-in of .*; port 443 and no path are expected") as caught:
         run(appliance, about, retry_for=30)
     assert len(noted.forms) == 1
     assert time.monotonic() - began < 2
@@ -280,7 +283,7 @@ def expiring(appliance, at, *, refresh_too=False, path="/restorePoints"):
     appliance.before_request(hook)
 
 
-@pytest.mark.parametrize("at", [{0}, {1}, {5}, {3, 9, 15}, set(range(0, 20, 2))])
+@pytest.mark.parametrize("at", [{0}, {1}, {5}, {3, 9, 15}, {0, 12, 24}])
 @pytest.mark.parametrize("refresh_too", [False, True])
 def test_a_token_that_dies_in_mid_crawl(appliance, at, refresh_too):
     noted = Grants(appliance)
@@ -383,7 +386,7 @@ def test_one_path_that_refuses_every_token_ends_too(appliance):
         finally:
             other.cancel()
 
-    with pytest.raises(SignInRefused, match="acme: .*401"):
+    with pytest.raises(SignInRefused, match=r"acme: .*401"):
         run(appliance, work)
     assert len(grants(appliance)) <= 6
 

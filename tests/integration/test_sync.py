@@ -65,8 +65,8 @@ def test_the_vendors_own_sample_is_loaded_value_by_value(sync: Sync, rows: Rows,
     assert {row["workload"] for row in found} == {"vm"}
     never_told = (
         "resource_id, resource_name, region_id, region_name, restore_point_type, state, is_corrupted, gfs_flags, "
-        "vbr_id, access_tier, immutable_until, latest_chain_size_bytes, data_retrieval_status, retrieved_data_expires_at, "
-        "point_in_time_offset_minutes, last_confirmed_at, deleted_at, deleted_run"
+        "vbr_id, access_tier, immutable_until, latest_chain_size_bytes, data_retrieval_status, "
+        "retrieved_data_expires_at, point_in_time_offset_minutes, last_confirmed_at, deleted_at, deleted_run"
     )
     assert {value for row in rows(f"select {never_told} from restore_points") for value in row.values()} == {None}
 

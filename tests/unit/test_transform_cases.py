@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from normalising_cases import CASES, COLLECTION, Case, id_of
 
-from etl.transform import FRAME_DTYPES, normalise
-from tests.normalising_cases import CASES, COLLECTION, Case, id_of
+from etl.transform.fields import FRAME_DTYPES
+from etl.transform.restore_points import normalise
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 

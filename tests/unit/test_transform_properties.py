@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from normalising_cases import CASES, COLLECTION, item
 
-from etl.transform import FRAME_DTYPES, NORMALISER_VERSION, Batch, hash_items, normalise
-from etl.transform.fields import FIELDS
+from etl.transform.fields import FIELDS, FRAME_DTYPES, NORMALISER_VERSION
+from etl.transform.hashing import hash_items
 from etl.transform.instants import instants as read_column
 from etl.transform.instants import read_instant
-from tests.normalising_cases import CASES, COLLECTION, item
+from etl.transform.restore_points import Batch, normalise
 
 anything = st.recursive(
     st.none()

@@ -1,0 +1,38 @@
+"""`make demo`: what it prints and what it leaves."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_thirty_nights_and_three_answers(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "scripts" / "demo.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.count("30 of 30 succeeded") == 2
+    for question in ("newest_restore_points", "kept", "changed_since_last_run"):
+        assert f"sql/{question}.sql" in done.stdout
+        assert (ROOT / "sql" / f"{question}.sql").exists()
+    with closing(sqlite3.connect(tmp_path / "demo" / "restorepoints.db")) as database:
+        (runs,) = database.execute("select count(*) from sync_runs where status = 'succeeded'").fetchone()
+        machines = database.execute("select distinct resource_name from restore_points").fetchall()
+        versions = database.execute("select api_version from appliances order by name").fetchall()
+    assert runs == 60
+    assert versions == [("v1",), ("v8.1",)]
+    shown = [name for (name,) in machines if name]
+    assert len(shown) >= 10
+    assert all(name in done.stdout for name in shown)
+    command = done.stdout.strip().splitlines()[-1].split()
+    status = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "acme-south" in status.stdout
