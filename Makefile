@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
-# editables is what hatchling asks for when it builds an editable install.
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make requirements" $(UV) pip compile --quiet --universal --generate-hashes \
   --python-version 3.11
 
@@ -33,7 +32,7 @@ bench: $(READY) ## Measure a first and a second sync
 	@$(BIN)/python benchmarks/bench.py
 
 requirements: $(READY) ## Pin the development environment anew, after a change in pyproject.toml
-	@echo editables | $(COMPILE) --extra keyring --group dev --output-file requirements/dev.txt pyproject.toml -
+	@$(COMPILE) --extra keyring --group dev --output-file requirements/dev.txt pyproject.toml
 	@echo uv | $(COMPILE) --output-file requirements/uv.txt -
 
 clean: ## Remove everything that these commands have made, .venv too

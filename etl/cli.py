@@ -9,6 +9,7 @@ import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
 from enum import StrEnum
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -339,7 +340,7 @@ def _endpoint(one: ApplianceConfig, settings: Config | None) -> Endpoint:
     from etl.extract.endpoint import Endpoint
     from etl.passwords import read_password
 
-    prompt = (lambda text: typer.prompt(text, hide_input=True, err=True)) if sys.stdin.isatty() else None
+    prompt = getpass if sys.stdin.isatty() else None
     return Endpoint(
         name=one.name,
         url=one.url,

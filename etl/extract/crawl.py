@@ -15,7 +15,7 @@ from etl.extract.pages import Envelope, Page, read_envelope
 from etl.extract.versions import Spelling, collection_path, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from etl.extract.client import Answer, ApplianceClient
 
@@ -28,8 +28,8 @@ _MOST_ITEMS = 10_000_000
 
 async def crawl(
     client: ApplianceClient, api_version: str, collection: str, *, page_size: int = 500
-) -> AsyncIterator[Page]:
-    """Give a collection's pages in the order of their offsets, without gaps; at least one, perhaps empty.
+) -> AsyncGenerator[Page]:
+    """Give a collection's pages in the order of their offsets, without gaps; at least one, the last perhaps empty.
 
     Up to the client's `concurrency` pages are in flight. An appliance that puts fewer items into a page than
     it was asked for is followed at its own pace. Raises `NoProgress` for pages that do not move on, `NotAPage`,
@@ -105,8 +105,7 @@ class _Reading:
                     # Nothing is handed out until the second page has shown that the appliance pages at all:
                     # with the other spelling everything begins anew.
                     await self._head(envelope)
-            if envelope.items or previous is None:
-                yield _page(envelope, offset)
+            yield _page(envelope, offset)
             if not more:
                 return
             offset, previous = following, envelope

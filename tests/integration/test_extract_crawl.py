@@ -54,24 +54,25 @@ def assert_whole(appliance, version, pages):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 500, 517])
+@pytest.mark.parametrize("count", [0, 1, 50, 51, 517])
 def test_every_version_and_size(version, count):
     with simulate(Estate.from_items(POINTS[:count], version=version), version=version) as appliance:
         pages = read(appliance, version, page_size=50)
         assert_whole(appliance, version, pages)
         assert len(ids(pages)) == count
-        assert len(pages) == max(1, -(-count // 50))
+        # a full first page is followed by one more: its total may be no more than the number of its own rows
+        assert len(pages) == max(1, -(-count // 50)) + (count == 50)
         assert {page.total for page in pages} == {count}
         assert {page.limit for page in pages} == {50}
         spellings = {name for asked in page_requests(appliance) for name in asked.params}
         assert spellings == ({"offset", "limit"} if version == "v1" else {"Offset", "Limit"})
         # A page that is exactly full asks once more: v1's page calls totalCount the records of one page.
-        assert len(page_requests(appliance)) == len(pages) + (count == 50)
+        assert len(page_requests(appliance)) == len(pages)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("tells_total", [True, False])
-@pytest.mark.parametrize(("count", "cap"), [(0, 7), (6, 7), (7, 7), (8, 7), (100, 7), (70, 7), (300, 100)])
+@pytest.mark.parametrize(("count", "cap"), [(0, 7), (7, 7), (8, 7), (100, 7)])
 def test_a_capped_page_and_a_total_that_is_not_told(version, tells_total, count, cap):
     estate = Estate.from_items(POINTS[:count], version=version)
     with simulate(estate, version=version, page_cap=cap, tells_total=tells_total) as appliance:

@@ -16,7 +16,7 @@ from etl.errors import NotAnAppliance, NotAPage, RetriesExhausted, SignInRefused
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import ask, crawl
 from etl.extract.endpoint import Endpoint
-from etl.extract.exchange import MAX_BODY_BYTES
+from etl.extract.exchange import MAX_BODY_BYTES, Exchange
 
 TOKEN = {"access_token": "t", "refresh_token": "r", "expires_in": 3600}
 PATH = "/api/v8/system/about"
@@ -386,6 +386,8 @@ def test_cancelled_requests_take_no_place_from_those_that_follow():
                 said = answer(b"", "401 Unauthorized")
             elif "Offset" in target:
                 offset = int(target.partition("Offset=")[2].partition("&")[0])
+                if slow and offset >= 200:
+                    await asyncio.sleep(0.2)  # so that a crawl that is left has requests under way
                 if offset == 400:
                     good = "dead"  # with this page and seven more in flight
                 items = [{"id": str(n)} for n in range(offset, min(offset + 100, 2000))]
@@ -416,6 +418,34 @@ def test_cancelled_requests_take_no_place_from_those_that_follow():
     assert (read, statuses, asked) == (2000, {404}, 2000)
     assert sockets <= 2 * 9  # both ends are ours: eight requests and a sign-in
     assert most <= 3 + 2 * (8 + 9)
+
+
+def test_no_moment_of_a_cancellation_costs_a_connection():
+    """One request under way, one behind it, both cancelled, the second at every step of the first one's end.
+
+    With as many connections allowed as requests, one such step leaves a connection that nobody opens or closes.
+    """
+
+    async def reply(target, writer):
+        if target == "/slow":
+            await asyncio.sleep(5)
+        return answer()
+
+    async def session():
+        async with serving(reply) as server:
+            exchange = Exchange(Endpoint("acme", server.url, "u", "p"), concurrency=1)
+            async with exchange:
+                for steps in range(30):
+                    first, second = (asyncio.create_task(exchange.send("GET", "/slow", deadline=5)) for _ in range(2))
+                    await asyncio.sleep(0.02)
+                    first.cancel()
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    second.cancel()
+                    await asyncio.gather(first, second, return_exceptions=True)
+                return (await exchange.send("GET", "/quick", deadline=2)).status
+
+    assert asyncio.run(session()) == 200
 
 
 def test_a_drip_that_never_stops_does_not_outlive_the_client():
