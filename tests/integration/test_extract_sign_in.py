@@ -287,7 +287,8 @@ def expiring(appliance, at, *, refresh_too=False):
     appliance.before_request(hook)
 
 
-@pytest.mark.parametrize("at", [{0}, {1}, {5}, {3, 9, 15}, {0, 4, 8, 12}])
+# Nine pages between two deaths: eight are in flight, so the token in between was seen to work.
+@pytest.mark.parametrize("at", [{0}, {1}, {5}, {0, 9}, {3, 12}])
 @pytest.mark.parametrize("refresh_too", [False, True])
 def test_a_token_that_dies_in_mid_crawl(appliance, at, refresh_too):
     noted = Grants(appliance)
