@@ -388,6 +388,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
     try:
         return asyncio.run(until_terminated())
+    except KeyboardInterrupt:
+        console.say("restorepoints: interrupted; the warehouse is as the last finished run left it")
+        sys.exit(130)
     except asyncio.CancelledError:
         if terminated:
             console.say("restorepoints: terminated; the warehouse is as the last finished run left it")

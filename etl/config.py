@@ -188,7 +188,7 @@ def _appliance_in_file(path: Path, name: str, settings: object) -> ApplianceConf
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "url": config_values.appliance_url,
     "tls_fingerprint": config_values.fingerprint,
-    "ca_file": config_values.readable_file,
+    "ca_file": config_values.certificates,
     "api_version": config_values.api_version,
     "workloads": config_values.workloads,
     "time_zone": config_values.time_zone,

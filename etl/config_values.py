@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import ssl
 import unicodedata
 import zoneinfo
 from pathlib import Path, PureWindowsPath
@@ -90,10 +91,12 @@ def fingerprint(text: str) -> str:
     return f"sha256:{digits}"
 
 
-def readable_file(path: Path) -> Path:
-    """A file that is there and may be read."""
+def certificates(path: Path) -> Path:
+    """A file with at least one certificate in PEM form."""
     try:
-        path.open("rb").close()
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:  # an OSError too
+        raise ValueError(f"names {path}, which holds no certificate in PEM form.") from error
     except OSError as error:
         raise ValueError(f"names {path}, which cannot be read: {error.strerror}.") from error
     return path
@@ -103,7 +106,7 @@ def api_version(text: str) -> str:
     """An API version, or "auto"."""
     known = ("auto", *API_VERSIONS)
     if text not in known:
-        raise ValueError(f"is none of {', '.join(known)}{did_you_mean(text, known)}")
+        raise ValueError(f"is {text!r}, which is none of {', '.join(known)}{did_you_mean(text, known) or '.'}")
     return text
 
 
@@ -113,7 +116,7 @@ def workloads(names: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError("names no workload; leave it out to read all of them.")
     for name in names:
         if name not in WORKLOADS:
-            raise ValueError(f"names a workload that this version does not read (it reads {', '.join(WORKLOADS)}).")
+            raise ValueError(f"names {name!r}, which this version does not read (it reads {', '.join(WORKLOADS)}).")
     return tuple(dict.fromkeys(names))
 
 
@@ -123,20 +126,20 @@ def time_zone(name: str) -> str:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         hint = did_you_mean(name, zoneinfo.available_timezones()) or "; such a name is Europe/Berlin."
-        raise ValueError(f"is no IANA time zone{hint}") from error
+        raise ValueError(f"is {name!r}, which is no IANA time zone{hint}") from error
     return name
 
 
 def seconds(duration: float | str) -> float:
-    """A duration in seconds, from "1h30m", "2m", "90s" or a number of seconds; less than 30 years."""
+    """A duration in seconds, from "1h30m", "2m", "90s" or a number of seconds; from a second to 30 years."""
     if isinstance(duration, str):
         parts = re.fullmatch(r"(?=.)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", duration, re.ASCII)
         if parts is None:
             raise ValueError('is no duration; write "90s", "2m", "1h30m" or a number of seconds.')
         hours, minutes, rest = (int(count or 0) for count in parts.groups())
         duration = 3600 * hours + 60 * minutes + rest
-    if not 0 <= duration < 1e9:
-        raise ValueError("is no number of seconds from 0 on.")
+    if not 1 <= duration < 1e9:
+        raise ValueError("is no time to answer in: a request needs a second at least.")
     return float(duration)
 
 

@@ -44,8 +44,8 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
 
 
 def _sentence(result: RunResult) -> str:
-    if result.error is not None:
-        return f"{result.appliance}: {result.status}: {result.error}"
+    if result.error is not None:  # most sentences of errors begin with the name
+        return f"{result.appliance}: {result.status}: {result.error.removeprefix(f'{result.appliance}: ')}"
     counts = [f"{result.inserted:,} new", f"{result.updated:,} changed", f"{result.unchanged:,} unchanged"]
     for count, word in (
         (result.reappeared, "back again"),
@@ -58,7 +58,7 @@ def _sentence(result: RunResult) -> str:
             counts.append(f"{count:,} {word}")
     return (
         f"{result.appliance}: {result.status}, run {result.run_number}: {result.extracted:,} restore points: "
-        f"{', '.join(counts)} ({result.seconds:.1f} s)"
+        f"{', '.join(counts)}; {'proven' if result.snapshot_proven else 'not proven'} complete ({result.seconds:.1f} s)"
     )
 
 
@@ -77,7 +77,8 @@ def print_finding(finding: Finding) -> None:
         count = "an untold number of" if one.total is None else f"{one.total:,}"
         read = f"{count} restore points, pages of {one.page_size}" if one.status == "readable" else one.status
         facts.append((one.collection, read))
-    facts.append(("verdict", "ready to sync" if finding.error is None else finding.error))
+    verdict = "ready to sync" if finding.error is None else finding.error.removeprefix(f"{finding.appliance}: ")
+    facts.append(("verdict", verdict))
     for name, fact in facts:
         if fact is not None:
             print(f"  {name:<12} {fact}", flush=True)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import __version__
-from etl.errors import RunError
+from etl.errors import RestorepointsError
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import crawl
 from etl.extract.discovery import Facts, discover
@@ -106,7 +106,7 @@ async def sync_appliance(
             except BaseException as error:
                 await on_warehouse(_fail, warehouse, run, _reason(error), now)
                 raise
-    except RunError as error:
+    except RestorepointsError as error:
         seconds = round(time.monotonic() - began, 3)
         return RunResult(source.endpoint.name, "failed", run_number, seconds=seconds, error=str(error))
     return _result(source.endpoint.name, run, outcomes, time.monotonic() - began)
@@ -169,6 +169,7 @@ class _Trip:
         state = ApplianceState(
             base_url=self.source.endpoint.url,
             api_version=facts.api_version,
+            tenant=self.source.tenant,
             time_zone=self.source.time_zone or facts.time_zone,
             identity=facts.identity,
             clock_skew_seconds=facts.clock_skew_seconds,
@@ -241,7 +242,7 @@ def _fail(warehouse: Warehouse, run: Run, reason: str, now: Callable[[], datetim
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, RunError):
+    if isinstance(error, RestorepointsError):
         return str(error)
     if isinstance(error, asyncio.CancelledError):
         return "the run was stopped before it was over"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import postgres
 import pytest
@@ -66,9 +66,21 @@ def is_whole_run(config: pytest.Config) -> bool:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes over what one of several processes has to tell about its part of the tests."""
+    told = getattr(node, "workeroutput", {})
+    if told.get("server"):
+        node.config.stash[SERVER] = told["server"]
+    if told.get("selected"):
+        node.config.stash[SELECTED] = True
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
-    if exitstatus == pytest.ExitCode.OK and is_whole_run(config) and SERVER not in config.stash:
+    if hasattr(config, "workeroutput"):
+        config.workeroutput |= {"server": config.stash.get(SERVER, None), "selected": config.stash.get(SELECTED, False)}
+    elif exitstatus == pytest.ExitCode.OK and is_whole_run(config) and SERVER not in config.stash:
         config.stash[MISSING] = True
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -60,7 +60,7 @@ class Nights:
                     run,
                     "succeeded",
                     [outcome],
-                    ApplianceState("https://north", api_version, "UTC"),
+                    ApplianceState("https://north", api_version, None, "UTC"),
                     self.now,
                 )
         self.now += timedelta(days=1)

@@ -218,9 +218,10 @@ class Exchange:
             except (httpx.RequestError, OSError) as error:
                 seen = next((e.seen for e in _chain(error) if isinstance(e, WrongCertificate)), None)
         shown = f'set tls_fingerprint = "{seen}" after comparing it' if seen else "set tls_fingerprint as it is shown"
+        other_way = "" if self._endpoint.ca_file else ", or set ca_file to the certificate or its authority's"
         return UntrustedCertificate(
-            f"{self._endpoint.name}: the TLS certificate of {self._base} is not trusted ({failure}). If it is the "
-            f"appliance's own, {shown} on the appliance, or set ca_file to the certificate or its authority's."
+            f"{self._endpoint.name}: the TLS certificate of {self._base} is not trusted "
+            f"({str(failure).rstrip('.')}). If it is the appliance's own, {shown} on the appliance{other_way}."
         )
 
 

@@ -71,8 +71,9 @@ class ApplianceState:
 
     base_url: str
     api_version: str
+    tenant: str | None
     time_zone: str | None
-    """Null: nothing was told or configured; what is known stays."""
+    """Of both, null: nothing was told or configured, and what is known stays."""
     identity: dict[str, str] = field(default_factory=dict)
     clock_skew_seconds: float | None = None
 
@@ -189,6 +190,7 @@ def remember(connection: Connection, run: Run, state: ApplianceState) -> None:
     wanted: dict[str, Any] = {
         "base_url": state.base_url,
         "api_version": state.api_version,
+        "tenant": state.tenant or row["tenant"],
         "time_zone": state.time_zone or row["time_zone"],
         "identity": {**(row["identity"] or {}), **state.identity},
         "first_synced_at": row["first_synced_at"] or run.observed_at,

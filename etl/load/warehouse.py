@@ -58,8 +58,9 @@ class Warehouse:
             raise WarehouseError(f"a warehouse on {self.dialect} is not supported; use SQLite or PostgreSQL")
 
     def __str__(self) -> str:
-        """The URL without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL without its password, which may stand in its query too."""
+        query = {name: "***" if "password" in name else value for name, value in self.url.query.items()}
+        return self.url.set(query=query).render_as_string(hide_password=True)
 
     @property
     def path(self) -> Path | None:

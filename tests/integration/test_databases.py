@@ -43,6 +43,8 @@ def test_a_database_from_a_template(postgres_server: postgres.PostgresServer) ->
         (["tests/unit"], pytest.ExitCode.OK),
         (["-k", "one"], pytest.ExitCode.OK),
         (["--collect-only"], pytest.ExitCode.OK),
+        (["-n", "2"], pytest.ExitCode.TESTS_FAILED),
+        (["-n", "2", "-k", "one"], pytest.ExitCode.OK),
     ],
 )
 def test_a_whole_run_without_postgresql_fails(tmp_path: Path, arguments: list[str], status: pytest.ExitCode) -> None:

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import trustme
 
 from etl.config import (
     ApplianceConfig,
@@ -63,7 +64,7 @@ def test_the_shortest_file_and_its_defaults(here: Path) -> None:
 
 
 def test_every_key(here: Path) -> None:
-    Path("ca.pem").touch()
+    trustme.CA().cert_pem.write_to_path("ca.pem")
     config = load(
         'warehouse = "postgresql://reporter@db.example.net/history"\nretry_for = "1h30m"\n'
         "[appliances.acme-north]\n"
@@ -190,12 +191,17 @@ def test_every_key(here: Path) -> None:
             "`appliances.acme.ca_file` names /, which cannot be read: Is a directory.",
         ),
         (
+            f"{ACME}ca_file = '/etc/hostname'\n",
+            "`appliances.acme.ca_file` names /etc/hostname, which holds no certificate in PEM form.",
+        ),
+        (
             f"{ACME}api_version = '8.1'\n",
-            "`appliances.acme.api_version` is none of auto, v1, v2, v3, v4, v5, v6, v7, v8, v8.1; did you mean v8.1?",
+            "`appliances.acme.api_version` is '8.1', which is none of auto, v1, v2, v3, v4, v5, v6, v7, "
+            "v8, v8.1; did you mean v8.1?",
         ),
         (
             f"{ACME}workloads = ['vm', 'sql']\n",
-            "`appliances.acme.workloads` names a workload that this version does not read (it reads vm).",
+            "`appliances.acme.workloads` names 'sql', which this version does not read (it reads vm).",
         ),
         (
             f"{ACME}workloads = []\n",
@@ -203,15 +209,15 @@ def test_every_key(here: Path) -> None:
         ),
         (
             f"{ACME}time_zone = 'Europe/Berlni'\n",
-            "`appliances.acme.time_zone` is no IANA time zone; did you mean Europe/Berlin?",
+            "`appliances.acme.time_zone` is 'Europe/Berlni', which is no IANA time zone; did you mean Europe/Berlin?",
         ),
         (
             f"{ACME}time_zone = 'Europe'\n",
-            "`appliances.acme.time_zone` is no IANA time zone; did you mean ",
+            "`appliances.acme.time_zone` is 'Europe', which is no IANA time zone; did you mean ",
         ),
         (
             f"{ACME}time_zone = '/etc/passwd'\n",
-            "`appliances.acme.time_zone` is no IANA time zone; such a name is Europe/Berlin.",
+            "`appliances.acme.time_zone` is '/etc/passwd', which is no IANA time zone; such a name is Europe/Berlin.",
         ),
     ],
 )
@@ -317,8 +323,8 @@ def test_urls_that_may_not_be_asked(url: str, problem: str) -> None:
         ('"1h30m"', 5400.0),
         ('"1h0m5s"', 3605.0),
         ("45", 45.0),
-        ("0.5", 0.5),
-        ("0", 0.0),
+        ("1", 1.0),
+        ("1.5", 1.5),
     ],
 )
 def test_durations(written: str, seconds: float) -> None:
@@ -333,8 +339,8 @@ def test_durations(written: str, seconds: float) -> None:
             for written in ('"2 minutes"', '"m"', '"90"', '"1m1h"', '"-2m"', '"1.5m"', '"٣m"')
         ],
         *[
-            (written, "is no number of seconds from 0 on.")
-            for written in ("-1", "inf", "nan", f"1{400 * '0'}", '"999999h"')
+            (written, "is no time to answer in: a request needs a second at least.")
+            for written in ("-1", "0", "0.9", "inf", "nan", f"1{400 * '0'}", '"999999h"')
         ],
     ],
 )
@@ -430,7 +436,7 @@ def test_which_file_goes_before_which() -> None:
 
 
 def test_an_appliance_from_options(here: Path) -> None:
-    Path("ca.pem").touch()
+    trustme.CA().cert_pem.write_to_path("ca.pem")
     assert appliance_from_options(
         "acme=https://vba.example.net/a=b", "reporter", "v3", ca_file=Path("ca.pem")
     ) == ApplianceConfig(
@@ -452,7 +458,7 @@ def test_an_appliance_from_options(here: Path) -> None:
         ({"option": "a="}, "The URL in `--appliance` is empty."),
         ({"option": "a=vba"}, "The URL in `--appliance` has no scheme; write https:// before the host."),
         ({"username": ""}, "`--username` is empty."),
-        ({"api_version": "v9"}, "`--api-version` is none of auto, v1, v2, v3, v4, v5, v6, v7, v8, v8.1"),
+        ({"api_version": "v9"}, "`--api-version` is 'v9', which is none of auto, v1, v2, v3, v4, v5, v6, v7, v8, v8.1"),
         ({"tls_fingerprint": "sha256:0"}, "`--tls-fingerprint` is no certificate fingerprint; "),
         ({"ca_file": Path("ca.pem")}, "`--ca-file` names {here}/ca.pem, which cannot be read: No such file"),
         (
@@ -477,7 +483,7 @@ def test_the_starter_file_explains_every_key() -> None:
     switched_on = re.sub(r"^# (?=\w+ = )", "", starter_config(), flags=re.MULTILINE)
     (appliance,) = tomllib.loads(switched_on)["appliances"].values()
     assert ["name", *appliance] == list(ApplianceConfig.__struct_fields__)
-    Path("appliance-ca.pem").touch()
+    trustme.CA().cert_pem.write_to_path("appliance-ca.pem")
     for left_out in ("password_file|password_env|tls_fingerprint", "keyring|password_env|ca_file"):
         load(re.sub(rf"^({left_out}) = .*", "", switched_on, flags=re.MULTILINE))
 
