@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from getpass import getpass
 from pathlib import Path
@@ -72,8 +73,7 @@ ApiVersion = Annotated[
     str, typer.Option(metavar="auto|v1|...|v8.1", help="API version, with --appliance; auto is the newest served.")
 ]
 Fingerprint = Annotated[
-    str | None,
-    typer.Option(metavar="sha256:HEX", help="Trust exactly this certificate, with --appliance."),
+    str | None, typer.Option(metavar="sha256:HEX", help="Trust exactly this certificate, with --appliance.")
 ]
 CaFile = Annotated[Path | None, typer.Option(help="Trust certificates of this CA file, with --appliance.")]
 OutputForm = Annotated[Output, typer.Option("--output", help="text for people, json (an object a line) for programs.")]
@@ -91,9 +91,6 @@ def main() -> None:
             raise
         console.say(f"restorepoints: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console.say("restorepoints: interrupted")
-        sys.exit(130)
     except Exception as error:
         if debug:
             raise
@@ -141,13 +138,18 @@ def sync(
     store = _warehouse(warehouse, settings)
     endpoints = [_endpoint(one, settings) for one in chosen]
     _prepare_schema(store, migrate=migrate)
-    from etl.sync import Source, sync_appliance
+    from etl.sync import RunResult, Source, sync_appliance
 
     failed = False
     for one, endpoint in zip(chosen, endpoints, strict=True):
         source = Source(endpoint, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
-        with console.progress_bars() as show:
-            result = _run(sync_appliance(source, store, on_progress=show))
+        try:
+            with console.progress_bars() as show:
+                result = _run(sync_appliance(source, store, on_progress=show))
+        except Exception as error:
+            if debug:
+                raise
+            result = RunResult(one.name, "failed", error=f"{one.name}: unexpected {type(error).__name__}; try --debug")
         console.print_result(result, as_json=output is Output.json)
         failed = failed or result.status != "succeeded"
     if failed:
@@ -290,9 +292,7 @@ def current(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: De
     schema.check(store)
 
 
-def _now() -> Any:
-    from datetime import UTC, datetime
-
+def _now() -> datetime:
     return datetime.now(UTC)
 
 

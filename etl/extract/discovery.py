@@ -122,7 +122,8 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    # what is not printable (NUL, a lone surrogate) cannot live in every database, and is nobody's name or id
+    return value if isinstance(value, str) and value and value.isprintable() else None
 
 
 def _zone(value: object) -> str | None:

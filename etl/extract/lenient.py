@@ -12,6 +12,8 @@ import re
 from typing import Any
 
 _decoder = json.JSONDecoder(strict=False)
+# Of an item only the end matters: its numbers stay text, since Python makes no integer of more than 4,300 digits.
+_scanner = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _blank = re.compile(r"[ \t\n\r]*")
 
 
@@ -64,7 +66,7 @@ def _items(text: str, position: int) -> tuple[list[bytes], int]:
     while True:
         start = position
         try:
-            _, end = _decoder.raw_decode(text, start)
+            _, end = _scanner.raw_decode(text, start)
         except ValueError:
             raise NotJson from None
         items.append(text[start:end].encode("utf-8", "surrogateescape"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -175,8 +177,8 @@ class Session:
         text = _explanation(problem) if isinstance(problem, dict) else None
         if text is None:
             return ""
-        if self._endpoint.password:
-            text = text.replace(self._endpoint.password, "***")
+        if any(spelling in text for spelling in _spellings(self._endpoint.password)):
+            return ""  # a form that is echoed may hold the password in any spelling: none of it is told
         words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return f": {words[:_LONGEST_DETAIL].rstrip('.')}"
 
@@ -214,6 +216,13 @@ def _explanation(problem: dict[str, Any]) -> str | None:
     groups = errors.values() if isinstance(errors, dict) else ()
     messages = [text for group in groups if isinstance(group, list) for text in group if isinstance(text, str)]
     return " ".join(messages) or _text(problem.get("detail"))
+
+
+def _spellings(secret: str) -> set[str]:
+    """The ways in which an appliance may repeat a secret: as it is, as a form, a URL or JSON spells it."""
+    plain = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    plain |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    return (plain | {one.lower() for one in plain}) - {""}
 
 
 def _is_unicode(text: str) -> bool:

@@ -33,12 +33,10 @@ class KnownItems:
         self._met[places[known]] = True
         return known
 
-    def forget(self, hashes: Hashes) -> None:
-        """Takes the mark back: these points were met again in another form, which counts instead."""
-        places = np.searchsorted(self._hashes, hashes)
-        inside = places < len(self._hashes)
-        places = places[inside]
-        self._met[places[self._hashes[places] == hashes[inside]]] = False
+    def was_met(self, known: Hashes) -> npt.NDArray[np.bool_]:
+        """Which of these hashes, all of them known, have been met."""
+        met: npt.NDArray[np.bool_] = self._met[np.searchsorted(self._hashes, known)]
+        return met
 
     @property
     def met(self) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select
 
-from etl.errors import AlreadyRunning
+from etl.errors import AlreadyRunning, WarehouseError
 from etl.load.models import Appliance, SyncRun
 from etl.load.warehouse import Warehouse
 
@@ -29,10 +29,18 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
     if warehouse.path is not None:
         lock = FileLock(f"{warehouse.path}.appliance-{appliance_id}.lock", blocking=False)
         try:
-            with lock:
-                yield
+            lock.acquire()
         except Timeout:
             raise AlreadyRunning(_holder(warehouse, appliance_id)) from None
+        except OSError as error:
+            raise WarehouseError(
+                f"the lock file {lock.lock_file} cannot be used: {error.strerror}; if another user made it, give it to "
+                "the one who runs this, or remove it while no run is under way"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
         return
     locked = connection.scalar(select(func.pg_try_advisory_lock(ADVISORY_CLASS, appliance_id)))
     connection.commit()

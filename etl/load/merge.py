@@ -18,7 +18,9 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     case,
+    delete,
     func,
     insert,
     literal,
@@ -80,6 +82,7 @@ def merge(
         the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.
     """
     outcome = CollectionOutcome(collection)
+    _keep_what_is_known(connection, run, collection, known)
     connection.execute(DropTable(CHANGES, if_exists=True))
     connection.execute(CreateTable(CHANGES))
     connection.execute(_find_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
@@ -90,9 +93,8 @@ def merge(
     outcome.inserted = kinds.get("appeared", 0)
     outcome.reappeared = kinds.get("reappeared", 0)
     outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
-    outcome.unchanged = _unchanged(
-        connection, run, collection, known, written=sum(kinds.values()) - kinds.get("restamped", 0)
-    )
+    written = sum(kinds.values()) - kinds.get("restamped", 0)
+    outcome.unchanged = known.met + _count_staged(connection, collection) - written
     outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection)
     outcome.extracted = outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
     # updates before inserts: they are planned by statistics that do not know of rows inserted a moment ago, and joined
@@ -152,19 +154,35 @@ def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp
     return insert(CHANGES).from_select(CHANGES.c.keys(), found)
 
 
-def _unchanged(connection: Connection, run: Run, collection: str, known: KnownItems, *, written: int) -> int:
-    staged = connection.scalar(
-        select(func.count()).select_from(STAGED_POINTS).where(STAGED_POINTS.c.collection == collection)
-    )
-    if staged and known.met:
-        # an item met once as it was known and once in another form is one item, and the staged form counts
-        hashes = connection.scalars(
-            select(POINTS.c.source_hash)
-            .join(STAGED_POINTS, STAGED_POINTS.c.restore_point_id == POINTS.c.restore_point_id)
-            .where(POINTS.c.appliance_id == run.appliance_id, POINTS.c.source_hash.is_not(None))
+def _keep_what_is_known(connection: Connection, run: Run, collection: str, known: KnownItems) -> None:
+    """Takes back what is staged of points that were met as they are known, too.
+
+    An appliance that lists one id twice with different content would else change it to and fro every night. Where the
+    point really changed while it was read, the next run meets the new form alone.
+    """
+    if not known.met:
+        return
+    staged = connection.execute(
+        select(STAGED_POINTS.c.restore_point_id, POINTS.c.source_hash)
+        .join(POINTS, POINTS.c.restore_point_id == STAGED_POINTS.c.restore_point_id)
+        .where(
+            POINTS.c.appliance_id == run.appliance_id,
+            POINTS.c.collection == collection,
+            POINTS.c.deleted_at.is_(None),
+            POINTS.c.source_hash.is_not(None),
         )
-        known.forget(np.fromiter(hashes, dtype=np.int64))
-    return known.met + (staged or 0) - written
+    ).all()
+    met = known.was_met(np.fromiter((row.source_hash for row in staged), dtype=np.int64))
+    ids = [{"taken_back": row.restore_point_id} for row, is_met in zip(staged, met, strict=True) if is_met]
+    if ids:
+        connection.execute(
+            delete(STAGED_POINTS).where(STAGED_POINTS.c.restore_point_id == bindparam("taken_back")), ids
+        )
+
+
+def _count_staged(connection: Connection, collection: str) -> int:
+    staged = select(func.count()).select_from(STAGED_POINTS).where(STAGED_POINTS.c.collection == collection)
+    return connection.scalar(staged) or 0
 
 
 def _update_points(connection: Connection, run: Run) -> None:

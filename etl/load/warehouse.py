@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from etl.errors import WarehouseError
+from etl.errors import ConfigError, WarehouseError
 
 #: Ends a statement within a fifth of a second of its client's death, so that a killed run frees its lock at once
 #: (without it the lock was seen to be held for seconds); the rest keeps every session in UTC.
@@ -44,8 +44,8 @@ class Warehouse:
             self.engine: Engine = create_engine(
                 self.url, poolclass=NullPool, json_serializer=lambda value: to_json(value).decode()
             )
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise WarehouseError(
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+            raise ConfigError(
                 "the warehouse's URL is not understood; use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
             ) from error
         self.dialect = self.engine.dialect.name
@@ -76,7 +76,7 @@ class Warehouse:
         """A connection; whatever its transaction has not committed is rolled back at the end."""
         try:
             connection = self.engine.connect()
-        except OperationalError as error:
+        except DATABASE_ERRORS as error:
             raise WarehouseError(f"the warehouse {self} cannot be opened: {first_line(error)}") from error
         with connection:
             yield connection

@@ -178,6 +178,39 @@ def test_an_appliance_that_serves_less_than_before_is_not_read_silently(sync: Sy
     assert named.status == "succeeded"
 
 
+def test_what_no_database_can_hold_of_an_identity_is_left_out(sync: Sync, rows: Rows) -> None:
+    from starlette.responses import JSONResponse
+
+    def about(request: Any) -> Any:
+        return JSONResponse({"databaseId": "a\x00b"}) if request.url.path == "/api/v1/system/about" else None
+
+    with simulate(Estate.from_items(v1_items(3)), version="v1") as appliance:
+        appliance.before_request(about)
+        result = sync(appliance)
+    assert (result.status, result.error) == ("succeeded", None)
+    assert "databaseId" not in str(rows("select identity from appliances"))
+
+
+def test_an_endless_number_beside_a_nan_costs_its_items_only(sync: Sync, rows: Rows) -> None:
+    from starlette.responses import Response
+
+    bad = [
+        b'{"id":"many","pointInTime":"2026-01-01T00:00:00Z","backupSizeBytes":' + b"9" * 5_000 + b"}",
+        b'{"id":"none","pointInTime":"2026-01-01T00:00:00Z","backupSizeBytes":NaN}',
+    ]
+    body = b'{"offset":0,"limit":500,"totalCount":2,"results":[' + b",".join(bad) + b"]}"
+
+    def page(request: Any) -> Any:
+        is_list = request.url.path.endswith("/restorePoints")
+        return Response(body, media_type="application/json") if is_list else None
+
+    with simulate(Estate.from_items([]), version="v1") as appliance:
+        appliance.before_request(page)
+        result = sync(appliance)
+    assert (result.status, result.inserted, result.field_errors) == ("succeeded", 2, 2)
+    assert {row["restore_point_id"] for row in rows("select * from restore_points")} == {"many", "none"}
+
+
 def test_the_run_has_one_time_and_the_caller_gives_it(sync: Sync, rows: Rows) -> None:
     at = datetime(2026, 5, 4, 3, 2, 1, 999_999, tzinfo=UTC)
     with simulate(Estate.from_seed(3, machines=2, days=3), version="v8.1") as appliance:

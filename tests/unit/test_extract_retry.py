@@ -36,6 +36,7 @@ def test_retry_after(value, date, seconds):
 
 def test_a_date_without_the_answers_own_date_is_taken_against_our_clock():
     assert retry_after_seconds("Wed, 21 Oct 1998 07:28:00 GMT", None) == 0
+    assert retry_after_seconds("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None) is None
     assert retry_after_seconds("Wed, 21 Oct 2998 07:28:00 GMT", "nonsense") > 10**9
 
 
