@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from etl.check import Finding
     from etl.report.status import ApplianceStatus
-    from etl.sync import Progress, RunResult
+    from etl.sync import RunResult
+    from etl.trip import Progress
 
 
 def prepare_streams() -> None:
@@ -38,9 +39,11 @@ def print_json(value: dict[str, Any]) -> None:
 def print_result(result: RunResult, *, as_json: bool) -> None:
     """What one run did."""
     if as_json:
-        print_json(asdict(result))
+        print_json({name: value for name, value in asdict(result).items() if name != "warnings"})
     else:
         print(_sentence(result), flush=True)
+    for warning in result.warnings:
+        say(warning)
 
 
 def _sentence(result: RunResult) -> str:
@@ -144,20 +147,23 @@ def progress_bars() -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[pages]} pages  {task.fields[rate]}"),
+        TextColumn("{task.fields[pages]}  {task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    tasks: dict[tuple[str, str], TaskID] = {}
+    tasks: dict[tuple[str, str, str], TaskID] = {}
 
     def show(progress: Progress) -> None:
-        key = (progress.appliance, progress.collection)
+        key = (progress.appliance, progress.collection, progress.doing)
         if key not in tasks:
-            tasks[key] = bars.add_task(f"{progress.appliance} {progress.collection}", pages=0, rate="")
+            tasks[key] = bars.add_task(
+                f"{progress.appliance}: {progress.doing} {progress.collection}", pages="", rate=""
+            )
         task = bars.tasks[bars.task_ids.index(tasks[key])]
-        rate = f"{task.speed:,.0f} points/s" if task.speed else ""
-        bars.update(tasks[key], completed=progress.points, total=progress.total, pages=progress.pages, rate=rate)
+        pages = f"{progress.pages} pages" if progress.pages else ""
+        rate = f"{task.speed:,.0f}/s" if task.speed else ""
+        bars.update(tasks[key], completed=progress.done, total=progress.total, pages=pages, rate=rate)
 
     with bars:
         yield show

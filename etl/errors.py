@@ -15,6 +15,7 @@ RestorepointsError
     │   ├── NotServed
     │   ├── NotAPage
     │   ├── NoProgress
+    │   ├── AnotherAppliance
     │   └── RetriesExhausted
     └── WarehouseError
         ├── SchemaBehind
@@ -92,6 +93,10 @@ class NotAPage(ApplianceError):
 
 class NoProgress(ApplianceError):
     """The appliance answers, but its pages do not move on."""
+
+
+class AnotherAppliance(ApplianceError):
+    """Another appliance answers here than the one that the warehouse knows by this name."""
 
 
 class RetriesExhausted(ApplianceError):

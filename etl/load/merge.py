@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -35,6 +34,7 @@ from etl.load.known import KnownItems
 from etl.load.ledger import CollectionOutcome, Run
 from etl.load.models import POINTS, TRACKED, UNTRACKED, VERSIONS
 from etl.load.rejects import merge_rejected
+from etl.load.snapshot import known_hashes_of_staged
 from etl.load.staging import BATCH_COLUMNS, STAGED_POINTS
 
 #: Columns that an item sets, in the order of a batch.
@@ -79,13 +79,7 @@ def merge(
         the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.
     """
     outcome = CollectionOutcome(collection)
-    connection.execute(DropTable(CHANGES, if_exists=True))
-    connection.execute(CreateTable(CHANGES))
-    connection.execute(_find_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"analyze {CHANGES.name}"))
-    counted = connection.execute(select(CHANGES.c.kind, func.count().label("points")).group_by(CHANGES.c.kind))
-    kinds = {row.kind: row.points for row in counted}
+    kinds = find_changes(connection, run, collection, other_api_version=other_api_version, restamp=restamp)
     outcome.inserted = kinds.get("appeared", 0)
     outcome.reappeared = kinds.get("reappeared", 0)
     outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
@@ -103,6 +97,19 @@ def merge(
     return outcome
 
 
+def find_changes(
+    connection: Connection, run: Run, collection: str, *, other_api_version: bool, restamp: bool
+) -> dict[str, int]:
+    """Computes what differs into a temporary table; returns how many points there are of each kind of change."""
+    connection.execute(DropTable(CHANGES, if_exists=True))
+    connection.execute(CreateTable(CHANGES))
+    connection.execute(_select_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"analyze {CHANGES.name}"))
+    counted = connection.execute(select(CHANGES.c.kind, func.count().label("points")).group_by(CHANGES.c.kind))
+    return {row.kind: row.points for row in counted}
+
+
 def _effective(name: str) -> ColumnElement[Any]:
     """The value that column `name` will have: the item's, or the one it had where the item lacks the field."""
     bit = 1 << BATCH_COLUMNS.index(name)
@@ -113,7 +120,7 @@ def _differs(name: str) -> ColumnElement[bool]:
     return _effective(name).is_distinct_from(POINTS.c[name])
 
 
-def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp: bool) -> Insert:
+def _select_changes(run: Run, collection: str, *, other_api_version: bool, restamp: bool) -> Insert:
     is_new = POINTS.c.restore_point_id.is_(None)
     was_deleted = POINTS.c.deleted_at.is_not(None)
     tracked_differs = or_(*map(_differs, TRACKED))
@@ -147,18 +154,12 @@ def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp
 
 
 def _unchanged(connection: Connection, run: Run, collection: str, known: KnownItems, *, written: int) -> int:
-    staged = connection.scalar(
-        select(func.count()).select_from(STAGED_POINTS).where(STAGED_POINTS.c.collection == collection)
-    )
-    if staged and known.met:
+    of_collection = STAGED_POINTS.c.collection == collection
+    staged = connection.scalar(select(func.count()).select_from(STAGED_POINTS).where(of_collection))
+    if staged and known.count_met():
         # an item met once as it was known and once in another form is one item, and the staged form counts
-        hashes = connection.scalars(
-            select(POINTS.c.source_hash)
-            .join(STAGED_POINTS, STAGED_POINTS.c.restore_point_id == POINTS.c.restore_point_id)
-            .where(POINTS.c.appliance_id == run.appliance_id, POINTS.c.source_hash.is_not(None))
-        )
-        known.forget(np.fromiter(hashes, dtype=np.int64))
-    return known.met + (staged or 0) - written
+        known.forget(known_hashes_of_staged(connection, run, of_collection))
+    return known.count_met() + (staged or 0) - written
 
 
 def _write_points(connection: Connection, run: Run, collection: str) -> None:
