@@ -20,7 +20,8 @@ RestorepointsError
     └── WarehouseError
         ├── SchemaBehind
         ├── SchemaAhead
-        └── AlreadyRunning
+        ├── AlreadyRunning
+        └── PooledConnection
 """
 
 from __future__ import annotations
@@ -117,3 +118,7 @@ class SchemaAhead(WarehouseError):
 
 class AlreadyRunning(WarehouseError):
     """Another run of this appliance is under way."""
+
+
+class PooledConnection(WarehouseError):
+    """The warehouse is reached through a pooler in transaction mode, where no lock holds."""
