@@ -39,6 +39,7 @@ from etl.load.staging import BATCH_COLUMNS, STAGED_POINTS
 
 #: Columns that an item sets, in the order of a batch.
 CONTENT: Final = (*TRACKED, *UNTRACKED)
+WRITTEN: Final = (*CONTENT, "source_hash")
 
 #: What differs, a row a point. `kind` is the version's `change`, or `refreshed` where only untracked columns moved.
 CHANGES: Final = Table(
@@ -46,7 +47,7 @@ CHANGES: Final = Table(
     MetaData(),
     Column("kind", Text, nullable=False),
     Column("restore_point_id", Text, nullable=False),
-    *(Column(name, POINTS.c[name].type) for name in (*CONTENT, "source_hash")),
+    *(Column(name, POINTS.c[name].type) for name in WRITTEN),
     prefixes=["temporary"],
 )
 
@@ -88,9 +89,14 @@ def merge(
     )
     outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection)
     outcome.extracted = outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
+    # updates before inserts: they are planned by statistics that do not know of rows inserted a moment ago, and joined
+    # 100,000 new points to as many changes row by row, for minutes
+    if kinds.keys() - {"appeared"}:
+        _update_points(connection, run)
+        _close_versions(connection, run)
     if kinds:
-        _write_points(connection, run, collection)
-        _write_versions(connection, run)
+        _insert_points(connection, run, collection)
+        _insert_versions(connection, run)
     if sum(kinds.values()) > ANALYZE_ABOVE * outcome.extracted and connection.dialect.name == "postgresql":
         for table in (POINTS, VERSIONS):
             connection.execute(text(f"analyze {table.name} (appliance_id, restore_point_id)"))
@@ -162,26 +168,8 @@ def _unchanged(connection: Connection, run: Run, collection: str, known: KnownIt
     return known.count_met() + (staged or 0) - written
 
 
-def _write_points(connection: Connection, run: Run, collection: str) -> None:
-    observed_at = literal(run.observed_at, POINTS.c.first_seen_at.type)
-    number = literal(run.run_number)
-    content = (*CONTENT, "source_hash")
-    life: dict[str, ColumnElement[Any]] = {
-        "appliance_id": literal(run.appliance_id),
-        "collection": literal(collection, Text),
-        "first_seen_at": observed_at,
-        "last_changed_at": observed_at,
-        "first_run": number,
-        "last_changed_run": number,
-    }
-    connection.execute(
-        insert(POINTS).from_select(
-            [*life, "restore_point_id", *content],
-            select(*life.values(), CHANGES.c.restore_point_id, *(CHANGES.c[name] for name in content))
-            .where(CHANGES.c.kind == "appeared")
-            .order_by(CHANGES.c.restore_point_id),
-        )
-    )
+def _update_points(connection: Connection, run: Run) -> None:
+    observed_at = literal(run.observed_at, POINTS.c.last_changed_at.type)
     makes_version = CHANGES.c.kind.in_(("changed", "restated", "reappeared"))
     connection.execute(
         update(POINTS)
@@ -191,10 +179,10 @@ def _write_points(connection: Connection, run: Run, collection: str) -> None:
             CHANGES.c.kind != "appeared",
         )
         .values(
-            {name: CHANGES.c[name] for name in content}
+            {name: CHANGES.c[name] for name in WRITTEN}
             | {
                 "last_changed_at": case((makes_version, observed_at), else_=POINTS.c.last_changed_at),
-                "last_changed_run": case((makes_version, number), else_=POINTS.c.last_changed_run),
+                "last_changed_run": case((makes_version, run.run_number), else_=POINTS.c.last_changed_run),
                 "last_confirmed_at": null(),
                 "deleted_at": null(),
                 "deleted_run": null(),
@@ -203,8 +191,7 @@ def _write_points(connection: Connection, run: Run, collection: str) -> None:
     )
 
 
-def _write_versions(connection: Connection, run: Run) -> None:
-    observed_at = literal(run.observed_at, VERSIONS.c.valid_from.type)
+def _close_versions(connection: Connection, run: Run) -> None:
     connection.execute(
         update(VERSIONS)
         .where(
@@ -213,15 +200,38 @@ def _write_versions(connection: Connection, run: Run) -> None:
             VERSIONS.c.valid_to.is_(None),
             CHANGES.c.kind.in_(("changed", "restated")),
         )
-        .values(valid_to=observed_at, closed_run=run.run_number, closed_by="changed")
+        .values(valid_to=run.observed_at, closed_run=run.run_number, closed_by="changed")
     )
+
+
+def _insert_points(connection: Connection, run: Run, collection: str) -> None:
+    observed_at = literal(run.observed_at, POINTS.c.first_seen_at.type)
+    life: dict[str, ColumnElement[Any]] = {
+        "appliance_id": literal(run.appliance_id),
+        "collection": literal(collection, Text),
+        "first_seen_at": observed_at,
+        "last_changed_at": observed_at,
+        "first_run": literal(run.run_number),
+        "last_changed_run": literal(run.run_number),
+    }
+    connection.execute(
+        insert(POINTS).from_select(
+            [*life, "restore_point_id", *WRITTEN],
+            select(*life.values(), CHANGES.c.restore_point_id, *(CHANGES.c[name] for name in WRITTEN))
+            .where(CHANGES.c.kind == "appeared")
+            .order_by(CHANGES.c.restore_point_id),
+        )
+    )
+
+
+def _insert_versions(connection: Connection, run: Run) -> None:
     connection.execute(
         insert(VERSIONS).from_select(
             ["appliance_id", "run_number", "valid_from", "change", "restore_point_id", *TRACKED],
             select(
                 literal(run.appliance_id),
                 literal(run.run_number),
-                observed_at,
+                literal(run.observed_at, VERSIONS.c.valid_from.type),
                 CHANGES.c.kind,
                 CHANGES.c.restore_point_id,
                 *(CHANGES.c[name] for name in TRACKED),
