@@ -137,6 +137,39 @@ def sync(
 
 
 @app.command()
+def plan(
+    names: Names = None,
+    config: ConfigFile = None,
+    warehouse: WarehouseUrl = None,
+    appliance: OneAppliance = None,
+    username: Username = None,
+    api_version: ApiVersion = "auto",
+    tls_fingerprint: Fingerprint = None,
+    ca_file: CaFile = None,
+    output: OutputForm = Output.text,
+    debug: Debug = False,
+) -> None:
+    """Reads the appliances and says what a sync would find: new, changed, vanished, rejected. Writes nothing."""
+    settings, chosen = chosen_appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
+    store = open_warehouse(warehouse, settings)
+    endpoints = [endpoint(one, settings) for one in chosen]
+    from etl.load import schema
+    from etl.plan import plan_appliance
+    from etl.sync import Source
+
+    schema.check(store)
+    failed = False
+    for one, where in zip(chosen, endpoints, strict=True):
+        source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
+        with console.progress_bars() as show:
+            found = _run(plan_appliance(source, store, now=_now, on_progress=show))
+        console.print_plan(found, as_json=output is Output.json)
+        failed = failed or found.error is not None
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     names: Names = None,
     config: ConfigFile = None,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from etl.check import Finding
+    from etl.plan import Plan
     from etl.report.status import ApplianceStatus
     from etl.sync import RunResult
     from etl.trip import Progress
@@ -63,6 +64,23 @@ def _sentence(result: RunResult) -> str:
         f"{result.appliance}: {result.status}, run {result.run_number}: {result.extracted:,} restore points: "
         f"{', '.join(counts)}; {'proven' if result.snapshot_proven else 'not proven'} complete ({result.seconds:.1f} s)"
     )
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """What a sync would find."""
+    if as_json:
+        print_json(asdict(plan))
+        return
+    counts = ", ".join(
+        f"{getattr(plan, name):,} {name.replace('_', ' ')}"
+        for name in ("new", "changed", "reappeared", "unchanged", "vanished", "rejected", "field_errors")
+    )
+    proven = "proven" if plan.snapshot_proven else "not proven"
+    words = (
+        f"{plan.extracted:,} restore points: {counts}; {proven} complete" if plan.extracted or not plan.error else ""
+    )
+    error = (plan.error or "").removeprefix(f"{plan.appliance}: ")
+    print(f"{plan.appliance}: {'; but '.join(filter(None, (words, error)))}", flush=True)
 
 
 def print_finding(finding: Finding) -> None:

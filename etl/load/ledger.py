@@ -98,9 +98,18 @@ def register(connection: Connection, *, name: str, base_url: str, tenant: str | 
         .from_select(["appliance_id", "name", "base_url", "tenant"], row)
         .on_conflict_do_nothing()
     )
-    by_name = select(Appliance.appliance_id, Appliance.base_url, Appliance.identity).where(Appliance.name == name)
-    while (found := connection.execute(by_name).first()) is None:
+    while (known := look_up(connection, name)) is None:
         connection.execute(make)
+    return known
+
+
+def look_up(connection: Connection, name: str) -> KnownAppliance | None:
+    """The appliance of this name; null if the warehouse knows none."""
+    found = connection.execute(
+        select(Appliance.appliance_id, Appliance.base_url, Appliance.identity).where(Appliance.name == name)
+    ).first()
+    if found is None:
+        return None
     finished = (
         select(SyncRun.api_version, SyncRun.tool_version)
         .where(SyncRun.appliance_id == found.appliance_id, SyncRun.status.in_(FINISHED))
