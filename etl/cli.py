@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -46,9 +45,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,  # plain help answers in half the time of boxes
 )
-db = typer.Typer(help="Creates, migrates and inspects the warehouse's schema.", no_args_is_help=True)
+db = typer.Typer(
+    help="Creates, migrates and inspects the warehouse's schema.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(db, name="db")
 
 
@@ -322,6 +323,8 @@ def _prepare_schema(store: Warehouse, *, migrate: bool) -> None:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` to its end; SIGTERM ends it in order, as Ctrl-C does, and the program leaves with 143."""
+    import asyncio
+
     terminated = False
 
     async def until_terminated() -> T:

@@ -28,9 +28,7 @@ class Output(StrEnum):
     json = "json"
 
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[NAME]...", help="Appliances by name; all if none is given.")
-]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Appliances by name; all if none is given.")]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

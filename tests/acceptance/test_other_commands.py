@@ -25,7 +25,19 @@ COMMANDS = [
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = ("pandas", "numpy", "sqlalchemy", "httpx", "psycopg", "alembic", "starlette", "uvicorn", "msgspec")
+    heavy = (
+        "pandas",
+        "numpy",
+        "sqlalchemy",
+        "httpx",
+        "psycopg",
+        "alembic",
+        "starlette",
+        "uvicorn",
+        "msgspec",
+        "rich",
+        "asyncio",
+    )
     program = (
         "import sys; sys.argv = ['restorepoints', '--help']\n"
         "from etl.cli import main\n"
