@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from etl import __version__
 from etl.errors import RunError
 from etl.extract.client import ApplianceClient
-from etl.extract.crawl import crawl
+from etl.extract.crawl import Crawl
 from etl.extract.discovery import Facts, discover
 from etl.extract.endpoint import Endpoint
 from etl.load import ledger
@@ -141,10 +141,11 @@ class _Trip:
         items: list[bytes] = []
         staged = asyncio.ensure_future(asyncio.sleep(0))
         try:
-            async for page in crawl(client, api_version, collection):
+            crawl = Crawl(client, api_version, collection)
+            async for page in crawl.pages():
                 items += page.items
                 reading.pages += 1
-                reading.points += len(page.items)
+                reading.points += len(page.items) - page.repeated
                 reading.total = page.total
                 self.on_progress(
                     Progress(self.source.endpoint.name, collection, reading.points, reading.pages, page.total)
@@ -153,6 +154,7 @@ class _Trip:
                     await staged
                     staged = asyncio.ensure_future(self.on_warehouse(_stage, collection, items, known, staging))
                     items = []
+            reading.single_page = crawl.report.single_page
             await staged
         finally:
             staged.cancel()
@@ -201,13 +203,14 @@ class _Reading:
     pages: int = 0
     points: int = 0
     total: int | None = None
+    single_page: bool = False
 
     def describe(self, outcome: CollectionOutcome) -> None:
         outcome.crawls = 1
         outcome.pages = self.pages
         outcome.api_total = self.total
         # one response that held everything is one instant of the collection; several are not, without further proof
-        outcome.proven = self.pages == 1
+        outcome.proven = self.single_page
         outcome.evidence = "single_page" if outcome.proven else None
 
 
