@@ -9,7 +9,7 @@ from datetime import datetime
 
 from etl.errors import ApplianceError, Forbidden, NotServed
 from etl.extract.client import ApplianceClient
-from etl.extract.crawl import crawl
+from etl.extract.crawl import Crawl
 from etl.extract.discovery import discover
 from etl.extract.endpoint import Endpoint
 
@@ -68,7 +68,7 @@ async def check_appliance(
 
 async def _first_page(client: ApplianceClient, api_version: str, collection: str) -> Readable:
     try:
-        async with aclosing(crawl(client, api_version, collection)) as pages:
+        async with aclosing(Crawl(client, api_version, collection).pages()) as pages:
             async for page in pages:
                 return Readable(collection, "readable", page.total, page.limit)
     except Forbidden:

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
-from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -17,11 +15,26 @@ import typer
 
 from etl import __version__, console
 from etl.errors import RestorepointsError, UsageError
+from etl.options import (
+    ApiVersion,
+    CaFile,
+    ConfigFile,
+    Debug,
+    Fingerprint,
+    Names,
+    OneAppliance,
+    Output,
+    OutputForm,
+    Username,
+    WarehouseUrl,
+    chosen_appliances,
+    configuration,
+    endpoint,
+    open_warehouse,
+)
 
 # Nothing heavy is imported up here: `--help` has to answer at once.
 if TYPE_CHECKING:
-    from etl.config import ApplianceConfig, Config
-    from etl.extract.endpoint import Endpoint
     from etl.load.warehouse import Warehouse
 
 T = TypeVar("T")
@@ -39,45 +52,6 @@ db = typer.Typer(
     help="Creates, migrates and inspects the warehouse's schema.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(db, name="db")
-
-
-class Output(StrEnum):
-    """How results are printed on stdout."""
-
-    text = "text"
-    json = "json"
-
-
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Appliances by name; all if none is given.")]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", help="The configuration file. [default: $RESTOREPOINTS_CONFIG, else ./restorepoints.toml]"
-    ),
-]
-WarehouseUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--warehouse",
-        "-w",
-        metavar="URL",
-        help="sqlite:///FILE or postgresql://USER@HOST/DATABASE. "
-        "[default: $RESTOREPOINTS_WAREHOUSE, else the configuration's, else restorepoints.db beside it]",
-    ),
-]
-OneAppliance = Annotated[
-    str | None, typer.Option("--appliance", metavar="NAME=URL", help="One appliance without a configuration file.")
-]
-Username = Annotated[str | None, typer.Option(help="Who signs in, with --appliance.")]
-ApiVersion = Annotated[
-    str, typer.Option(metavar="auto|v1|...|v8.1", help="API version, with --appliance; auto is the newest served.")
-]
-Fingerprint = Annotated[
-    str | None, typer.Option(metavar="sha256:HEX", help="Trust exactly this certificate, with --appliance.")
-]
-CaFile = Annotated[Path | None, typer.Option(help="Trust certificates of this CA file, with --appliance.")]
-OutputForm = Annotated[Output, typer.Option("--output", help="text for people, json (an object a line) for programs.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def main() -> None:
@@ -123,6 +97,12 @@ def sync(
     tls_fingerprint: Fingerprint = None,
     ca_file: CaFile = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Create or migrate a server's schema first.")] = False,
+    accept_mass_deletion: Annotated[
+        bool, typer.Option("--accept-mass-deletion", help="More than half of an appliance's points are gone indeed.")
+    ] = False,
+    accept_new_identity: Annotated[
+        bool, typer.Option("--accept-new-identity", help="The appliance behind this name was replaced indeed.")
+    ] = False,
     output: OutputForm = Output.text,
     debug: Debug = False,
 ) -> None:
@@ -131,27 +111,64 @@ def sync(
     The password comes from the appliance's password_file, password_env or keyring setting, else from
     $RESTOREPOINTS_PASSWORD or $RESTOREPOINTS_PASSWORD_FILE, else from a prompt on a terminal.
 
-    Exit status: 0 every appliance succeeded, 1 at least one failed (what succeeded is committed), 2 wrong usage
-    or configuration, 130 interrupted, 143 terminated.
-    """
-    settings, chosen = _appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
-    store = _warehouse(warehouse, settings)
-    endpoints = [_endpoint(one, settings) for one in chosen]
-    _prepare_schema(store, migrate=migrate)
-    from etl.sync import RunResult, Source, sync_appliance
+    A restore point that is no longer listed is asked for by its id, and marked deleted only if the appliance says
+    that it is gone. If more than half of an appliance's points vanish at once, none is, and the run is partial.
 
+    Exit status: 0 every appliance succeeded, 1 at least one failed or was partial (what succeeded is committed),
+    2 wrong usage or configuration, 130 interrupted, 143 terminated.
+    """
+    settings, chosen = chosen_appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
+    store = open_warehouse(warehouse, settings)
+    endpoints = [endpoint(one, settings) for one in chosen]
+    _prepare_schema(store, migrate=migrate)
+    from etl.sync import Accepted, RunResult, Source, sync_appliance
+
+    accepted = Accepted(mass_deletion=accept_mass_deletion, new_identity=accept_new_identity)
     failed = False
-    for one, endpoint in zip(chosen, endpoints, strict=True):
-        source = Source(endpoint, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
+    for one, where in zip(chosen, endpoints, strict=True):
+        source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
         try:
             with console.progress_bars() as show:
-                result = _run(sync_appliance(source, store, on_progress=show))
+                result = _run(sync_appliance(source, store, accepted=accepted, on_progress=show))
         except Exception as error:
             if debug:
                 raise
             result = RunResult(one.name, "failed", error=f"{one.name}: unexpected {type(error).__name__}; try --debug")
         console.print_result(result, as_json=output is Output.json)
         failed = failed or result.status != "succeeded"
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    names: Names = None,
+    config: ConfigFile = None,
+    warehouse: WarehouseUrl = None,
+    appliance: OneAppliance = None,
+    username: Username = None,
+    api_version: ApiVersion = "auto",
+    tls_fingerprint: Fingerprint = None,
+    ca_file: CaFile = None,
+    output: OutputForm = Output.text,
+    debug: Debug = False,
+) -> None:
+    """Reads the appliances and says what a sync would find: new, changed, vanished, rejected. Writes nothing."""
+    settings, chosen = chosen_appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
+    store = open_warehouse(warehouse, settings)
+    endpoints = [endpoint(one, settings) for one in chosen]
+    from etl.load import schema
+    from etl.plan import plan_appliance
+    from etl.sync import Source
+
+    schema.check(store)
+    failed = False
+    for one, where in zip(chosen, endpoints, strict=True):
+        source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
+        with console.progress_bars() as show:
+            found = _run(plan_appliance(source, store, now=_now, on_progress=show))
+        console.print_plan(found, as_json=output is Output.json)
+        failed = failed or found.error is not None
     if failed:
         raise typer.Exit(1)
 
@@ -169,12 +186,12 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Signs in, reads one page, and says what it found and what it may read. Writes nothing."""
-    settings, chosen = _appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
+    settings, chosen = chosen_appliances(names, config, appliance, username, api_version, tls_fingerprint, ca_file)
     from etl.check import check_appliance
 
     failed = False
     for one in chosen:
-        finding = _run(check_appliance(_endpoint(one, settings), one.api_version, one.workloads, _now))
+        finding = _run(check_appliance(endpoint(one, settings), one.api_version, one.workloads, _now))
         if output is Output.json:
             console.print_json(asdict(finding))
         else:
@@ -192,7 +209,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Shows each appliance with its last run, its restore points and how fresh they are."""
-    store = _warehouse(warehouse, _config(config))
+    store = open_warehouse(warehouse, configuration(config))
     from etl.load import schema
     from etl.report.status import status_of
 
@@ -274,7 +291,7 @@ def simulate(
 @db.command()
 def upgrade(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: Debug = False) -> None:
     """Creates the schema, or brings it to this program's version."""
-    store = _warehouse(warehouse, _config(config))
+    store = open_warehouse(warehouse, configuration(config))
     from etl.load import schema
 
     before, after = schema.upgrade(store)
@@ -285,7 +302,7 @@ def upgrade(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: De
 @db.command()
 def current(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: Debug = False) -> None:
     """Shows the warehouse's schema revision; fails unless it is this program's."""
-    store = _warehouse(warehouse, _config(config))
+    store = open_warehouse(warehouse, configuration(config))
     from etl.load import schema
 
     print(schema.current(store) or "none")  # noqa: T201
@@ -294,70 +311,6 @@ def current(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: De
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _config(path: Path | None) -> Config | None:
-    from etl.config import find_config, load_config
-
-    found = find_config(path, os.environ)
-    return load_config(found) if found else None
-
-
-def _appliances(
-    names: list[str] | None,
-    config: Path | None,
-    appliance: str | None,
-    username: str | None,
-    api_version: str,
-    tls_fingerprint: str | None,
-    ca_file: Path | None,
-) -> tuple[Config | None, list[ApplianceConfig]]:
-    from etl.config import appliance_from_options
-
-    if appliance is not None:
-        if names:
-            raise UsageError("give appliances by name, or one whole with --appliance, not both")
-        if username is None:
-            raise UsageError("--appliance needs --username")
-        one = appliance_from_options(appliance, username, api_version, tls_fingerprint, ca_file)
-        return (_config(config) if config else None), [one]
-    settings = _config(config)
-    if settings is None:
-        raise UsageError(
-            "no restorepoints.toml here; write one with `restorepoints init`, name one with --config, "
-            "or give one appliance with --appliance NAME=URL --username U"
-        )
-    unknown = [name for name in names or () if name not in settings.appliances]
-    if unknown:
-        raise UsageError(
-            f"no appliance named {', '.join(unknown)} in {settings.path}; it names {', '.join(settings.appliances)}"
-        )
-    return settings, [settings.appliances[name] for name in dict.fromkeys(names or settings.appliances)]
-
-
-def _endpoint(one: ApplianceConfig, settings: Config | None) -> Endpoint:
-    from etl.extract.endpoint import Endpoint
-    from etl.passwords import read_password
-
-    prompt = getpass if sys.stdin.isatty() else None
-    return Endpoint(
-        name=one.name,
-        url=one.url,
-        username=one.username,
-        password=read_password(one, os.environ, prompt),
-        tls_fingerprint=one.tls_fingerprint,
-        ca_file=one.ca_file,
-        **({"retry_for": settings.retry_for} if settings else {}),
-    )
-
-
-def _warehouse(url: str | None, settings: Config | None) -> Warehouse:
-    from etl.config import warehouse_url
-    from etl.load.warehouse import Warehouse
-
-    store = Warehouse(warehouse_url(url, os.environ, settings))
-    console.say(f"warehouse: {store.path.absolute() if store.path else store}")
-    return store
 
 
 def _prepare_schema(store: Warehouse, *, migrate: bool) -> None:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from etl.check import Finding
+    from etl.plan import Plan
     from etl.report.status import ApplianceStatus
-    from etl.sync import Progress, RunResult
+    from etl.sync import RunResult
+    from etl.trip import Progress
 
 
 def prepare_streams() -> None:
@@ -38,9 +40,11 @@ def print_json(value: dict[str, Any]) -> None:
 def print_result(result: RunResult, *, as_json: bool) -> None:
     """What one run did."""
     if as_json:
-        print_json(asdict(result))
+        print_json({name: value for name, value in asdict(result).items() if name != "warnings"})
     else:
         print(_sentence(result), flush=True)
+    for warning in result.warnings:
+        say(warning)
 
 
 def _sentence(result: RunResult) -> str:
@@ -60,6 +64,23 @@ def _sentence(result: RunResult) -> str:
         f"{result.appliance}: {result.status}, run {result.run_number}: {result.extracted:,} restore points: "
         f"{', '.join(counts)}; {'proven' if result.snapshot_proven else 'not proven'} complete ({result.seconds:.1f} s)"
     )
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """What a sync would find."""
+    if as_json:
+        print_json(asdict(plan))
+        return
+    counts = ", ".join(
+        f"{getattr(plan, name):,} {name.replace('_', ' ')}"
+        for name in ("new", "changed", "reappeared", "unchanged", "vanished", "rejected", "field_errors")
+    )
+    proven = "proven" if plan.snapshot_proven else "not proven"
+    words = (
+        f"{plan.extracted:,} restore points: {counts}; {proven} complete" if plan.extracted or not plan.error else ""
+    )
+    error = (plan.error or "").removeprefix(f"{plan.appliance}: ")
+    print(f"{plan.appliance}: {'; but '.join(filter(None, (words, error)))}", flush=True)
 
 
 def print_finding(finding: Finding) -> None:
@@ -144,20 +165,23 @@ def progress_bars() -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[pages]} pages  {task.fields[rate]}"),
+        TextColumn("{task.fields[pages]}  {task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    tasks: dict[tuple[str, str], TaskID] = {}
+    tasks: dict[tuple[str, str, str], TaskID] = {}
 
     def show(progress: Progress) -> None:
-        key = (progress.appliance, progress.collection)
+        key = (progress.appliance, progress.collection, progress.doing)
         if key not in tasks:
-            tasks[key] = bars.add_task(f"{progress.appliance} {progress.collection}", pages=0, rate="")
+            tasks[key] = bars.add_task(
+                f"{progress.appliance}: {progress.doing} {progress.collection}", pages="", rate=""
+            )
         task = bars.tasks[bars.task_ids.index(tasks[key])]
-        rate = f"{task.speed:,.0f} points/s" if task.speed else ""
-        bars.update(tasks[key], completed=progress.points, total=progress.total, pages=progress.pages, rate=rate)
+        pages = f"{progress.pages} pages" if progress.pages else ""
+        rate = f"{task.speed:,.0f}/s" if task.speed else ""
+        bars.update(tasks[key], completed=progress.done, total=progress.total, pages=pages, rate=rate)
 
     with bars:
         yield show

@@ -15,11 +15,13 @@ RestorepointsError
     │   ├── NotServed
     │   ├── NotAPage
     │   ├── NoProgress
+    │   ├── AnotherAppliance
     │   └── RetriesExhausted
     └── WarehouseError
         ├── SchemaBehind
         ├── SchemaAhead
-        └── AlreadyRunning
+        ├── AlreadyRunning
+        └── PooledConnection
 """
 
 from __future__ import annotations
@@ -94,6 +96,10 @@ class NoProgress(ApplianceError):
     """The appliance answers, but its pages do not move on."""
 
 
+class AnotherAppliance(ApplianceError):
+    """Another appliance answers here than the one that the warehouse knows by this name."""
+
+
 class RetriesExhausted(ApplianceError):
     """The appliance kept failing until the time for retries was used up."""
 
@@ -112,3 +118,7 @@ class SchemaAhead(WarehouseError):
 
 class AlreadyRunning(WarehouseError):
     """Another run of this appliance is under way."""
+
+
+class PooledConnection(WarehouseError):
+    """The warehouse is reached through a pooler in transaction mode, where no lock holds."""

@@ -1,35 +1,29 @@
-"""One run of one appliance: crawl, transform, stage, merge, ledger."""
+"""One run of one appliance: both trips through the pipe, then one transaction of data, and the ledger around it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import compress
 from typing import Any
 
 from sqlalchemy import Connection
 
 from etl import __version__
-from etl.errors import RestorepointsError
+from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
-from etl.extract.crawl import crawl
 from etl.extract.discovery import Facts, discover
 from etl.extract.endpoint import Endpoint
-from etl.load import ledger
-from etl.load.known import KnownItems, known_items
+from etl.load import ledger, vanished
 from etl.load.ledger import ApplianceState, CollectionOutcome, KnownAppliance, Run
 from etl.load.locks import run_lock
 from etl.load.merge import merge
-from etl.load.staging import Staging, open_staging
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import Warehouse, write
-from etl.transform.hashing import hash_items
-
-#: Items that are transformed and staged at a time: memory is bounded by two batches and the pages in flight.
-BATCH_ITEMS = 10_000
+from etl.trip import Progress, Trip
 
 
 def utc_now() -> datetime:
@@ -49,19 +43,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the crawl of a collection has come; `total` is null where the appliance does not tell."""
+class Accepted:
+    """What a person has looked at and accepts for one run."""
 
-    appliance: str
-    collection: str
-    points: int
-    pages: int
-    total: int | None
+    mass_deletion: bool = False
+    new_identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What one run did; its fields are those of `--output json`."""
+    """What one run did; its fields, but the last, are those of `--output json`."""
 
     appliance: str
     status: str
@@ -80,12 +71,15 @@ class RunResult:
     seconds: float = 0.0
     error: str | None = None
     collections: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """Sentences for a person about what was not an error and yet wants to be known."""
 
 
 async def sync_appliance(
     source: Source,
     warehouse: Warehouse,
     *,
+    accepted: Accepted = Accepted(),
     now: Callable[[], datetime] = utc_now,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> RunResult:
@@ -95,126 +89,54 @@ async def sync_appliance(
     as failed, and the cancellation goes on.
     """
     began = time.monotonic()
+    name = source.endpoint.name
     run_number = None
     try:
         async with WarehouseThread(warehouse) as on_warehouse:
             known, connection, run = await on_warehouse(_open, on_warehouse, source, now)
             run_number = run.run_number
             try:
-                trip = _Trip(source, known, connection, run, on_warehouse, now, on_progress)
-                outcomes = await trip.read_and_merge()
+                async with ApplianceClient(source.endpoint) as client:
+                    facts = await discover(client, source.api_version, known.api_version, now)
+                    trip = Trip(client, facts, run, connection, on_warehouse, on_progress)
+                    await trip.read(source.collections)
+                    if not accepted.new_identity:
+                        await trip.refuse_another_appliance(known, facts, source.endpoint.url)
+                    guard = await trip.too_much_vanished()
+                    withheld = None if accepted.mass_deletion else guard
+                    if withheld:
+                        trip.withhold()
+                    else:
+                        await trip.confirm()
+                outcomes = await on_warehouse(
+                    _write, source, known, facts, trip, now, withheld, bool(guard) and accepted.mass_deletion
+                )
             except BaseException as error:
-                await on_warehouse(_fail, warehouse, run, _reason(error), now)
+                with suppress(WarehouseError):  # if it is the warehouse that broke, the next run says so
+                    await on_warehouse(_fail, warehouse, run, _reason(error), now)
                 raise
     except RestorepointsError as error:
         seconds = round(time.monotonic() - began, 3)
-        return RunResult(source.endpoint.name, "failed", run_number, seconds=seconds, error=str(error))
-    return _result(source.endpoint.name, run, outcomes, time.monotonic() - began)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trip:
-    """One way through the pipe for each collection of an appliance, then one merge for all."""
-
-    source: Source
-    known: KnownAppliance
-    connection: Connection
-    run: Run
-    on_warehouse: WarehouseThread
-    now: Callable[[], datetime]
-    on_progress: Callable[[Progress], None]
-
-    async def read_and_merge(self) -> list[CollectionOutcome]:
-        async with ApplianceClient(self.source.endpoint) as client:
-            facts = await discover(client, self.source.api_version, self.known.api_version, self.now)
-            staging = await self.on_warehouse(open_staging, self.connection)
-            readings = {
-                collection: await self.read(client, facts.api_version, collection, staging)
-                for collection in self.source.collections
-            }
-        return await self.on_warehouse(self.merge, staging, facts, readings)
-
-    async def read(self, client: ApplianceClient, api_version: str, collection: str, staging: Staging) -> _Reading:
-        """Crawls one collection; a batch is transformed and staged while the next one is fetched."""
-        known = await self.on_warehouse(self.known_items, collection)
-        reading = _Reading(known)
-        items: list[bytes] = []
-        staged = asyncio.ensure_future(asyncio.sleep(0))
-        try:
-            async for page in crawl(client, api_version, collection):
-                items += page.items
-                reading.pages += 1
-                reading.points += len(page.items)
-                reading.total = page.total
-                self.on_progress(
-                    Progress(self.source.endpoint.name, collection, reading.points, reading.pages, page.total)
-                )
-                if len(items) >= BATCH_ITEMS:
-                    await staged
-                    staged = asyncio.ensure_future(self.on_warehouse(_stage, collection, items, known, staging))
-                    items = []
-            await staged
-        finally:
-            staged.cancel()
-        await self.on_warehouse(_stage, collection, items, known, staging)
-        return reading
-
-    def known_items(self, collection: str) -> KnownItems:
-        known = known_items(self.connection, self.run.appliance_id, collection)
-        self.connection.rollback()
-        return known
-
-    def merge(self, staging: Staging, facts: Facts, readings: dict[str, _Reading]) -> list[CollectionOutcome]:
-        """The run's one transaction of data, with its rows in the ledger; then what the appliance told of itself."""
-        state = ApplianceState(
-            base_url=self.source.endpoint.url,
-            api_version=facts.api_version,
-            tenant=self.source.tenant,
-            time_zone=self.source.time_zone or facts.time_zone,
-            identity=facts.identity,
-            clock_skew_seconds=facts.clock_skew_seconds,
-        )
-        staging.seal()
-        outcomes = []
-        with write(self.connection):
-            for collection, reading in readings.items():
-                outcome = merge(
-                    self.connection,
-                    self.run,
-                    collection,
-                    reading.known,
-                    other_api_version=self.known.api_version not in (None, facts.api_version),
-                    restamp=self.known.tool_version != __version__,
-                )
-                reading.describe(outcome)
-                outcomes.append(outcome)
-            ledger.finish(self.connection, self.run, "succeeded", outcomes, state, self.now())
-        with write(self.connection):
-            ledger.remember(self.connection, self.run, state)
-        return outcomes
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What the crawl of one collection has seen so far."""
-
-    known: KnownItems
-    pages: int = 0
-    points: int = 0
-    total: int | None = None
-
-    def describe(self, outcome: CollectionOutcome) -> None:
-        outcome.crawls = 1
-        outcome.pages = self.pages
-        outcome.api_total = self.total
-        # one response that held everything is one instant of the collection; several are not, without further proof
-        outcome.proven = self.pages == 1
-        outcome.evidence = "single_page" if outcome.proven else None
+        return RunResult(name, "failed", run_number, seconds=seconds, error=str(error))
+    sums = ledger.sums(outcomes)
+    return RunResult(
+        name,
+        "succeeded" if withheld is None else "partial",
+        run_number,
+        snapshot_proven=sums["snapshot_proven"],
+        evidence=ledger.weakest_evidence(outcomes),
+        seconds=round(time.monotonic() - began, 3),
+        error=withheld,
+        collections=[asdict(outcome) for outcome in outcomes],
+        warnings=_warnings(name, trip),
+        **{count: sums[count] for count in RunResult.__slots__ if count in ledger.COUNTED},
+    )
 
 
 def _open(
     on_warehouse: WarehouseThread, source: Source, now: Callable[[], datetime]
 ) -> tuple[KnownAppliance, Connection, Run]:
+    """The appliance's lock on a connection of the run's own, and the run's row in the ledger."""
     warehouse, endpoint = on_warehouse.warehouse, source.endpoint
     with warehouse.begin() as connection:
         known = ledger.register(connection, name=endpoint.name, base_url=endpoint.url, tenant=source.tenant)
@@ -225,14 +147,54 @@ def _open(
     return known, connection, run
 
 
-def _stage(collection: str, items: list[bytes], known: KnownItems, staging: Staging) -> None:
-    fresh = list(compress(items, ~known.meet(hash_items(items))))
-    if fresh:
-        # pandas takes longer to import than an identical night takes to sync: only where there is work for it
-        from etl.transform.restore_points import normalise
-
-        batch = normalise(fresh, collection=collection)
-        staging.add(collection, batch.frame, batch.rejected)
+def _write(
+    source: Source,
+    known: KnownAppliance,
+    facts: Facts,
+    trip: Trip,
+    now: Callable[[], datetime],
+    withheld: str | None,
+    accepted_mass_deletion: bool,
+) -> list[CollectionOutcome]:
+    """The run's one transaction of data, with its rows in the ledger; then what the appliance told of itself."""
+    connection = trip.connection
+    state = ApplianceState(
+        base_url=source.endpoint.url,
+        api_version=facts.api_version,
+        tenant=source.tenant,
+        time_zone=source.time_zone or facts.time_zone,
+        identity=facts.identity,
+        clock_skew_seconds=facts.clock_skew_seconds,
+    )
+    run = trip.run.observing(now())
+    outcomes = []
+    with write(connection):
+        trip.staging.seal()
+        for reading in trip.readings:
+            vanished.unstage_gone(connection, run, reading.collection)
+            outcome = merge(
+                connection,
+                run,
+                reading.collection,
+                reading.known,
+                other_api_version=known.api_version not in (None, facts.api_version),
+                restamp=known.tool_version != __version__,
+            )
+            outcome.deleted = vanished.write_deletions(connection, run, reading.collection)
+            reading.describe(outcome)
+            outcomes.append(outcome)
+        ledger.finish(
+            connection,
+            run,
+            outcomes,
+            state,
+            now(),
+            error=withheld,
+            accepted_mass_deletion=accepted_mass_deletion,
+        )
+    with write(connection):
+        ledger.remember(connection, run, state)
+    return outcomes
 
 
 def _fail(warehouse: Warehouse, run: Run, reason: str, now: Callable[[], datetime]) -> None:
@@ -249,15 +211,17 @@ def _reason(error: BaseException) -> str:
     return f"unexpected: {type(error).__name__}"
 
 
-def _result(name: str, run: Run, outcomes: list[CollectionOutcome], seconds: float) -> RunResult:
-    sums = ledger.sums(outcomes)
-    return RunResult(
-        name,
-        "succeeded",
-        run.run_number,
-        snapshot_proven=sums["snapshot_proven"],
-        evidence=ledger.weakest_evidence(outcomes),
-        seconds=round(seconds, 3),
-        collections=[asdict(outcome) for outcome in outcomes],
-        **{name: sums[name] for name in RunResult.__slots__ if name in ledger.COUNTED},
-    )
+def _warnings(name: str, trip: Trip) -> list[str]:
+    said = []
+    for reading in trip.readings:
+        if reading.evidence is None:
+            said.append(
+                f"{name}: {reading.collection} was read {reading.crawls} times and kept moving: what was found is "
+                "merged, but the snapshot is not proven complete"
+            )
+        if reading.unconfirmed and not reading.withheld:
+            said.append(
+                f"{name}: {reading.unconfirmed:,} restore points of {reading.collection} vanished and could not be "
+                f"confirmed as deleted; they are kept ({reading.doubt})"
+            )
+    return said

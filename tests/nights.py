@@ -16,8 +16,9 @@ from etl.load.warehouse import Warehouse, write
 from etl.transform.hashing import hash_items
 from etl.transform.restore_points import normalise
 
-#: The first run of a test happens here; each later one a day after the one before.
+#: The first run of a test begins here; each later one a day after the one before. It observes a second later.
 FIRST_NIGHT = datetime(2026, 3, 1, 2, 0, 0, 123456, tzinfo=UTC)
+FIRST_OBSERVED = FIRST_NIGHT + timedelta(seconds=1)
 
 
 class Nights:
@@ -37,15 +38,16 @@ class Nights:
             with write(connection):
                 run = ledger.start(connection, known.appliance_id, base_url="https://north", now=self.now)
             hashes = known_items(connection, known.appliance_id, "vm")
-            connection.rollback()
             staging = open_staging(connection)
             for start in range(0, len(raw), batch):
                 part = raw[start : start + batch]
                 met = hashes.meet(hash_items(part))
                 fresh = [item for item, is_known in zip(part, met, strict=True) if not is_known]
                 normalised = normalise(fresh, collection="vm")
-                staging.add("vm", normalised.frame, normalised.rejected)
+                staging.add("vm", 1, normalised.frame, normalised.rejected)
             staging.seal()
+            connection.commit()
+            run = run.observing(self.now + timedelta(seconds=1))
             with write(connection):
                 outcome = merge(
                     connection,
@@ -55,14 +57,8 @@ class Nights:
                     other_api_version=known.api_version not in (None, api_version),
                     restamp=False,
                 )
-                ledger.finish(
-                    connection,
-                    run,
-                    "succeeded",
-                    [outcome],
-                    ApplianceState("https://north", api_version, None, "UTC"),
-                    self.now,
-                )
+                state = ApplianceState("https://north", api_version, None, "UTC")
+                ledger.finish(connection, run, [outcome], state, self.now)
         self.now += timedelta(days=1)
         assert outcome.extracted == (
             outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected

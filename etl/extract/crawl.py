@@ -1,57 +1,82 @@
-"""Reads a collection page by page, in order and without gaps, several pages in flight."""
+"""Reads a collection page by page, in order and without gaps, and keeps account of what that proves."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from etl.errors import NoProgress
-from etl.extract.pages import Envelope, Page, read_envelope
-from etl.extract.versions import Spelling, collection_path, spellings
+from etl.extract.evidence import CrawlReport
+from etl.extract.flight import Flight
+from etl.extract.pages import Page
+from etl.extract.seams import Seam, compare, overlap
+from etl.extract.versions import collection_path, spellings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from etl.extract.client import Answer, ApplianceClient
+    from etl.extract.flight import Answered
+    from etl.extract.pages import Envelope
 
-__all__ = ["Page", "ask", "crawl"]
+__all__ = ["Crawl", "Page", "ask"]
 
 _ROOM_TO_GROW = 10_000
 _MOST_ITEMS = 10_000_000
 """Twenty times the largest collection that one appliance is known to hold: a crawl ends, whatever is told."""
+_MOST_TRIES = 8
+"""At one lost thread; each looks two strides further back: 7,200 rows at 500 a page."""
+_SPARE_TRIES = 16
+"""In a whole crawl, besides one for each stride that it has come: a thread that is lost over and over is let go."""
+_MOST_IDLE = 10
+"""Pages in a row that are the same although no rows came: more than were under way when something changed."""
 
 
-async def crawl(
-    client: ApplianceClient, api_version: str, collection: str, *, page_size: int = 500
-) -> AsyncGenerator[Page]:
-    """Give a collection's pages in the order of their offsets, without gaps; at least one, the last perhaps empty.
+class Crawl:
+    """One reading of a collection, from its start to its end."""
 
-    Up to the client's `concurrency` pages are in flight. An appliance that puts fewer items into a page than
-    it was asked for is followed at its own pace. Raises `NoProgress` for pages that do not move on, `NotAPage`,
-    `Forbidden`, `NotServed`, and what the client raises.
-    """
-    path = collection_path(api_version, collection)
-    for spelling in spellings(api_version):
-        reading = _Reading(client, path, spelling, page_size)
-        try:
-            async with aclosing(reading.pages()) as pages:
-                async for page in pages:
-                    yield page
-            return
-        except _WrongSpelling:
-            # A parameter that the appliance does not know is ignored, and it answers its default page again.
-            continue
-        finally:
-            await reading.stop()
-    raise NoProgress(
-        f"{client.name}: {path} ignores the page that is asked for, with parameters in either spelling; "
-        "nothing past its first page can be read."
-    )
+    def __init__(self, client: ApplianceClient, api_version: str, collection: str, *, page_size: int = 500) -> None:
+        self._client = client
+        self._api_version = api_version
+        self._collection = collection
+        self._page_size = page_size
+        self._report: CrawlReport | None = None
+
+    @property
+    def report(self) -> CrawlReport:
+        """What the crawl has shown of itself; there is none before `pages` has ended."""
+        if self._report is None:
+            raise RuntimeError("a crawl reports when its pages have ended")
+        return self._report
+
+    async def pages(self) -> AsyncGenerator[Page]:
+        """Give the collection's pages in order, without gaps; at least one, each with the rows it repeats.
+
+        Up to the client's `concurrency` pages are in flight. An appliance that puts fewer items into a page than
+        it was asked for is followed at its own pace. A page from further back follows where a thread was lost.
+        Raises `NoProgress` for pages that do not move on, `NotAPage`, `Forbidden`, `NotServed`, and what the
+        client raises.
+        """
+        path = collection_path(self._api_version, self._collection)
+        for spelling in spellings(self._api_version):
+            reading = _Reading(Flight(self._client, path, spelling, self._page_size), self._page_size)
+            try:
+                async with aclosing(reading.pages()) as pages:
+                    async for page in pages:
+                        yield page
+                self._report = reading.tally.report()
+                return
+            except _WrongSpelling:
+                # A parameter that the appliance does not know is ignored, and it answers its default page again.
+                continue
+            finally:
+                await reading.flight.stop()
+        raise NoProgress(
+            f"{self._client.name}: {path} ignores the page that is asked for, with parameters in either spelling; "
+            "nothing past its first page can be read."
+        )
 
 
 async def ask(client: ApplianceClient, api_version: str, collection: str, restore_point_id: str) -> Answer:
@@ -63,136 +88,203 @@ class _WrongSpelling(Exception):
     """The appliance answered another page than the one asked for, before any was handed out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A page that was asked for: offsets from `offset` to before `end`."""
+@dataclass(slots=True)
+class _Tally:
+    """What the pages of a reading have shown so far."""
 
-    offset: int
-    end: int
-    task: asyncio.Task[Envelope]
+    answers: int = 0
+    again: int = 0
+    furthest: int = 0
+    rows: int = 0
+    idle: int = 0
+    seams_hold: bool = True
+    ascending: bool = True
+    quiet: bool = True
+    single_page: bool = False
+    total: int | None = None
+    totals_alike: bool = True
+
+    def answered(self, page: Answered) -> None:
+        """Count a page that was read, whether or not it is handed out."""
+        if self.answers and page.envelope.total != self.total:
+            self.totals_alike = False
+        self.answers += 1
+        self.total = page.envelope.total
+
+    def accept(self, page: Answered, before: Answered | None, seam: Seam) -> bool:
+        """Count a page that is handed out; tell whether the collection ends with it."""
+        self.furthest = max(self.furthest, page.rows.end)
+        self.rows += len(page.rows.keys) - seam.repeated
+        self.seams_hold &= seam.holds
+        self.ascending &= seam.ascending
+        self.quiet &= seam.exact
+        ended = _ended(page, seam)
+        if ended:
+            self.single_page = before is None or (self.answers == 2 and _held_all(before, page, seam))
+        else:
+            self.idle = self.idle + 1 if before is not None and _stands_still(before, page) else 0
+        return ended
+
+    def report(self) -> CrawlReport:
+        return CrawlReport(
+            pages=self.answers,
+            rows=self.rows,
+            seams_hold=self.seams_hold,
+            ascending=self.ascending,
+            single_page=self.single_page,
+            total=self.total if self.totals_alike else None,
+            quiet=self.quiet,
+        )
 
 
 @dataclass(slots=True)
 class _Reading:
     """One reading of a collection from its start, with one spelling of the paging parameters."""
 
-    client: ApplianceClient
-    path: str
-    spelling: Spelling
+    flight: Flight
     page_size: int
-    step: int = 0
-    window: int = 1
+    tally: _Tally = field(default_factory=_Tally)
+    ceiling: int = _MOST_ITEMS
     paging: bool = False
     """Whether the appliance was seen to answer the page that it was asked for."""
-    in_flight: deque[_Asked] = field(default_factory=deque)
-    """In the order of their offsets; the first is read next."""
 
     async def pages(self) -> AsyncGenerator[Page]:
-        offset, previous, ceiling = 0, None, 0
-        self._ask(0, self.page_size)
+        before: Answered | None = None
+        self.flight.plan(None, 0)
         while True:
-            envelope = await self._head(previous)
-            following = offset + len(envelope.items)
-            more = _more(envelope, offset)
-            if more:
-                if previous is None:
-                    ceiling = _ceiling(envelope)
-                if following > ceiling:
-                    raise self._stuck(f"went on after {following} items, where its first page told of {envelope.total}")
-                self._pace(envelope, previous)
-                self._plan(following, envelope.total)
-                if previous is None:
+            page = await self._next(before)
+            page, seam = await self._joined(before, page)
+            ended = self.tally.accept(page, before, seam)
+            if not ended:
+                self._go_on(page, first=before is None)
+                if before is None:
                     # Nothing is handed out until the second page has shown that the appliance pages at all:
                     # with the other spelling everything begins anew.
-                    await self._head(envelope)
-            yield _page(envelope, offset)
-            if not more:
+                    self._check(await self.flight.head(), page)
+            yield _handed_out(page, seam)
+            if ended:
                 return
-            offset, previous = following, envelope
+            before = page
 
-    async def stop(self) -> None:
-        """Let go of the pages that were asked ahead and are not wanted any more."""
-        tasks = [asked.task for asked in self.in_flight]
-        self.in_flight.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _next(self, before: Answered | None) -> Answered:
+        page = await self.flight.head()
+        self._check(page, before)
+        self.tally.answered(page)
+        return page
 
-    def _pace(self, envelope: Envelope, previous: Envelope | None) -> None:
-        """Choose how far apart pages are asked for, and how many at a time."""
-        if previous is None:
-            self.step = min(envelope.limit or self.page_size, len(envelope.items))
+    async def _joined(self, before: Answered | None, page: Answered) -> tuple[Answered, Seam]:
+        """Give the page that goes on from the one before it, and how they join.
+
+        It is the page given, or, where rows have slipped below it, one from further back.
+        """
+        if before is None:
+            return page, _beginning(page)
+        seam = compare(before.rows, page.rows)
+        # shared ids that changed places are no lost thread but no fixed order; and what is proven no more stays so
+        lost = seam.repeated == 0 and before.rows.has_ids and self.tally.seams_hold
+        found = await self._pick_up(before, page) if lost else None
+        return found or (page, seam)
+
+    async def _pick_up(self, before: Answered, lost: Answered) -> tuple[Answered, Seam] | None:
+        """Look further back for a page that joins the one before; None if it is not found with bounded effort.
+
+        Every page has room for two strides of rows that went: its own, and that of the page whose rows it looks for.
+        """
+        self.flight.drop_head()  # it may be older than the page that it does not join
+        total = lost.envelope.total
+        here = lost.offset if total is None else min(lost.offset, total)
+        for back in range(1, 2 * _MOST_TRIES, 2):
+            if self.tally.again >= _SPARE_TRIES + self.tally.furthest // self.flight.stride:
+                return None
+            self.tally.again += 1
+            page = await self.flight.again(max(0, here - back * self.flight.stride))
+            self._check(page, None)
+            self.tally.answered(page)
+            seam = compare(before.rows, page.rows)
+            if page.offset == 0:
+                # The collection's beginning joins whatever was read: from here everything is read anew.
+                return page, replace(seam, holds=True, ascending=page.rows.ascending, exact=False)
+            if seam.holds:
+                return page, replace(seam, exact=False)
+        return None
+
+    def _go_on(self, page: Answered, *, first: bool) -> None:
+        """Have what follows a page asked for; choose how far apart pages are asked for, and how many at a time."""
+        envelope, flight = page.envelope, self.flight
+        if first:
+            self.ceiling = _ceiling(envelope)
+            flight.step = min(envelope.limit or self.page_size, len(envelope.items))
             # A limit that comes back as it was asked shows that the parameters are understood; otherwise the
             # second page is asked alone, to see whether the appliance caps its pages or ignores the parameters.
             understood = envelope.limit == self.page_size and envelope.total is not None
-            self.window = self.client.concurrency if understood else 1
+            flight.window = flight.client.concurrency if understood else 1
+            # pages of one row have none to share
+            self.tally.seams_hold &= overlap(flight.step) > 0
         elif envelope.total is not None:
-            self.window = self.client.concurrency
+            flight.window = flight.client.concurrency
         else:  # the more there was, the further ahead: a small collection is not asked for eight pages
-            self.window = min(2 * self.window, self.client.concurrency)
+            flight.window = min(2 * flight.window, flight.client.concurrency)
+        if page.rows.end > self.ceiling:
+            raise self._stuck(f"has no end: it went on after {page.rows.end} items, far more than it told of at first")
+        if self.tally.idle > _MOST_IDLE:
+            raise self._stuck(f"answers the same page at {page.offset} as at the offsets before it")
+        flight.plan(page, _MOST_ITEMS if envelope.total is None else envelope.total)
 
-    def _plan(self, offset: int, total: int | None) -> None:
-        """Have the page at `offset` in flight, and up to `window` pages of what the total tells of."""
-        unneeded = [asked for asked in self.in_flight if asked.offset < offset]
-        for asked in unneeded:
-            self.in_flight.remove(asked)
-            asked.task.cancel()  # no-op for the one just read
-        if not self.in_flight:
-            self._ask(offset, self.step)
-        elif self.in_flight[0].offset > offset:
-            # The page before was shorter than its limit: what it left out is asked for by itself.
-            self._ask(offset, min(self.step, self.in_flight[0].offset - offset), first=True)
-        horizon = _MOST_ITEMS if total is None else total
-        while len(self.in_flight) < self.window and self.in_flight[-1].end < horizon:
-            self._ask(self.in_flight[-1].end, self.step)
-
-    def _ask(self, offset: int, limit: int, *, first: bool = False) -> None:
-        params = {self.spelling.offset: str(offset), self.spelling.limit: str(limit)}
-        reader = partial(read_envelope, name=self.client.name, path=self.path)
-        task = asyncio.create_task(self.client.read(self.path, params, reader))
-        # A page that is let go may have failed already: that is nobody's business then, and no log's.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        (self.in_flight.appendleft if first else self.in_flight.append)(_Asked(offset, offset + limit, task))
-
-    async def _head(self, previous: Envelope | None) -> Envelope:
-        """Wait for the next page and check that it is the one that was asked for."""
-        asked = self.in_flight[0]
-        envelope = await asked.task
+    def _check(self, page: Answered, before: Answered | None) -> None:
+        """Check that a page is the one that was asked for."""
+        envelope = page.envelope
         if not envelope.items:
-            if envelope.total is not None and asked.offset < envelope.total:
-                raise self._stuck(f"has an empty page at {asked.offset} of {envelope.total}")
-            return envelope
-        moved = envelope.offset in (asked.offset, None) and (previous is None or envelope.items != previous.items)
-        if not moved and not self.paging:
+            if envelope.total is not None and page.offset < envelope.total:
+                raise self._stuck(f"has an empty page at {page.offset} of {envelope.total}")
+            return
+        moved = envelope.offset in (page.offset, None)
+        same = before is not None and envelope.offset is None and envelope.items == before.envelope.items
+        if not self.paging and (same or not moved):
             raise _WrongSpelling
         if not moved:
-            raise self._stuck(f"answers another page than the one at {asked.offset} that it was asked for")
-        self.paging = asked.offset > 0
-        return envelope
+            raise self._stuck(f"answers another page than the one at {page.offset} that it was asked for")
+        self.paging |= page.offset > 0
 
     def _stuck(self, does: str) -> NoProgress:
         return NoProgress(
-            f"{self.client.name}: {self.path} {does}. Run again; if it stays, "
+            f"{self.flight.client.name}: {self.flight.path} {does}. Run again; if it stays, "
             "look at what stands between the appliance and this machine, or set another api_version."
         )
 
 
-def _page(envelope: Envelope, offset: int) -> Page:
-    return Page(offset, envelope.limit or len(envelope.items), envelope.total, envelope.items)
+def _beginning(page: Answered) -> Seam:
+    return Seam(repeated=0, holds=True, ascending=page.rows.ascending, exact=True)
 
 
-def _more(envelope: Envelope, offset: int) -> bool:
-    """Tell whether something follows this page, as far as it tells."""
-    count = len(envelope.items)
-    full = count > 0 and count >= (envelope.limit or count)
-    if envelope.total is None:
-        return full
-    if offset + count < envelope.total:
-        return True
-    # v1's page calls totalCount the number of records in the results: on a full page a total that fits this
-    # meaning, or tells of fewer items than were read, is not believed.
-    believable = offset + count == envelope.total and (offset > 0 or count < (envelope.limit or count + 1))
-    return full and envelope.limit is not None and not believable
+def _ended(page: Answered, seam: Seam) -> bool:
+    """Tell whether a page is the last one: it is short, and its total or a page of nothing new says so too."""
+    total, end = page.envelope.total, page.rows.end
+    nothing_new = seam.repeated == len(page.rows.keys)
+    return page.short and (end == total or (nothing_new and (total is None or total < end)))
+
+
+def _held_all(first: Answered, last: Answered, seam: Seam) -> bool:
+    """Tell whether a first page held the whole collection, by a second, last one that has nothing new.
+
+    A first page that is full says so by its total alone, and v1's page calls that the number of its own items: the
+    second page, which has fewer and tells the same, shows that the whole collection is counted. Without a total the
+    first page has to be short: a full one may have had rows behind it that went before the second was asked.
+    """
+    if seam.repeated < len(last.rows.keys) or first.envelope.total != last.envelope.total:
+        return False
+    return first.short if first.envelope.total is None else first.envelope.total == first.rows.end
+
+
+def _stands_still(before: Answered, page: Answered) -> bool:
+    """Tell whether a page is the same as the one before it, although by their totals no rows came in between."""
+    earlier, later = before.envelope.total, page.envelope.total
+    grew = earlier is not None and later is not None and earlier < later
+    return before.rows.keys == page.rows.keys and not grew
+
+
+def _handed_out(page: Answered, seam: Seam) -> Page:
+    envelope = page.envelope
+    return Page(page.offset, envelope.limit or len(envelope.items), envelope.total, envelope.items, seam.repeated)
 
 
 def _ceiling(first: Envelope) -> int:

@@ -21,12 +21,14 @@ class Page:
 
     `offset` is where it begins, `limit` how many items the appliance would have put into it, `total` how
     many it says the collection has (None: it does not say), `items` the raw JSON text of each, as received.
+    `repeated` of them were on the page before already.
     """
 
     offset: int
     limit: int
     total: int | None
     items: list[bytes] = field(repr=False)
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,55 +10,79 @@ from sqlalchemy.dialects.postgresql import BYTEA
 from etl.load.models import RestorePoint
 
 Hashes = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 
 class KnownItems:
-    """The hashes of a collection's living points, each with a mark once it has been met in this run.
+    """The hashes of a collection's present points, each with the last crawl of this run (1, 2, 3) that met it.
 
     An item whose hash is known is unchanged: nothing of it needs to be decoded, transformed or staged. The hash only
     saves work: for every other item the truth is the comparison column by column.
     """
 
-    def __init__(self, hashes: Hashes) -> None:
+    def __init__(self, hashes: Hashes, unhashed: int = 0) -> None:
         self._hashes = np.unique(hashes)
-        self._met = np.zeros(len(self._hashes), dtype=np.bool_)
+        self._last_crawl = np.zeros(len(self._hashes), dtype=np.uint8)
+        self.unhashed = unhashed
+        """Present points that have no hash: a field of theirs was unreadable, so they are looked at every night."""
 
-    def meet(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        """Marks the known ones as met; true for each hash that is known."""
-        if not len(self._hashes):
-            return np.zeros(len(hashes), dtype=np.bool_)
-        places = np.searchsorted(self._hashes, hashes)
-        places[places == len(self._hashes)] = 0
-        known: npt.NDArray[np.bool_] = self._hashes[places] == hashes
-        self._met[places[known]] = True
+    def __len__(self) -> int:
+        return len(self._hashes) + self.unhashed
+
+    def meet(self, hashes: Hashes, crawl: int = 1) -> Marks:
+        """Marks the known ones as met in this crawl; true for each hash that is known."""
+        places, known = self._places(hashes)
+        self._last_crawl[places[known]] = crawl
         return known
 
-    def was_met(self, known: Hashes) -> npt.NDArray[np.bool_]:
-        """Which of these hashes, all of them known, have been met."""
-        met: npt.NDArray[np.bool_] = self._met[np.searchsorted(self._hashes, known)]
-        return met
+    def forget(self, hashes: Hashes) -> None:
+        """Takes the marks back: these points were met again in another form, which counts instead."""
+        places, known = self._places(hashes)
+        self._last_crawl[places[known]] = 0
 
-    @property
-    def met(self) -> int:
-        """How many distinct points were met unchanged."""
-        return int(self._met.sum())
+    def count_met(self, crawl: int | None = None) -> int:
+        """How many distinct points were met unchanged in this crawl; in any, if none is named."""
+        return int(np.count_nonzero(self._last_crawl if crawl is None else self._last_crawl == crawl))
+
+    def count_met_among(self, hashes: Hashes, crawl: int | None = None) -> int:
+        """How many of these were met in this crawl; in any, if none is named."""
+        places, known = self._places(hashes)
+        marks = self._last_crawl[places[known]]
+        return int(np.count_nonzero(marks if crawl is None else marks == crawl))
+
+    def last_crawls(self, hashes: Hashes) -> npt.NDArray[np.uint8]:
+        """The last crawl that met each of these, 0 where none did."""
+        places, known = self._places(hashes)
+        if not len(self._last_crawl):
+            return np.zeros(len(hashes), dtype=np.uint8)
+        return np.where(known, self._last_crawl[places], np.uint8(0))
+
+    def not_met(self, crawl: int) -> tuple[Hashes, Marks]:
+        """The hashes that this crawl did not meet, and which of them an earlier crawl of the run did."""
+        missing = self._last_crawl != crawl
+        return self._hashes[missing], self._last_crawl[missing] > 0
+
+    def _places(self, hashes: Hashes) -> tuple[npt.NDArray[np.intp], Marks]:
+        if not len(self._hashes):
+            return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
+        places = np.searchsorted(self._hashes, hashes)
+        places[places == len(self._hashes)] = 0
+        return places, self._hashes[places] == hashes
 
 
 def known_items(connection: Connection, appliance_id: int, collection: str) -> KnownItems:
-    """Fetches the hashes of the living points of one collection; nothing is known of those whose hash is null."""
-    living = (
+    """Fetches the hashes of the present points of one collection."""
+    present = (
         RestorePoint.appliance_id == appliance_id,
         RestorePoint.collection == collection,
         RestorePoint.deleted_at.is_(None),
-        RestorePoint.source_hash.is_not(None),
     )
     if connection.dialect.name == "postgresql":
         # one value instead of a row each: 30 to 60 ms for 100,000
-        packed = connection.scalar(
-            select(func.string_agg(func.int8send(RestorePoint.source_hash), text("''::bytea"), type_=BYTEA)).where(
-                *living
-            )
-        )
-        return KnownItems(np.frombuffer(packed or b"", dtype=">i8").astype(np.int64))
-    rows = connection.execute(select(RestorePoint.source_hash).where(*living))
-    return KnownItems(np.fromiter((row[0] for row in rows), dtype=np.int64))
+        packed = func.string_agg(func.int8send(RestorePoint.source_hash), text("''::bytea"), type_=BYTEA)
+        unhashed = func.count().filter(RestorePoint.source_hash.is_(None))
+        row = connection.execute(select(packed, unhashed).where(*present)).one()
+        return KnownItems(np.frombuffer(row[0] or b"", dtype=">i8").astype(np.int64), row[1])
+    hashed = connection.scalars(select(RestorePoint.source_hash).where(*present, RestorePoint.source_hash.is_not(None)))
+    rest = connection.scalar(select(func.count()).where(*present, RestorePoint.source_hash.is_(None)))
+    return KnownItems(np.fromiter(hashed, dtype=np.int64), rest or 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,18 +23,24 @@ class KnownAppliance:
     """An appliance as its newest finished run left it; the versions are null before the first."""
 
     appliance_id: int
+    base_url: str
+    identity: dict[str, str]
     api_version: str | None
     tool_version: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that has begun. Every instant it writes is `observed_at`."""
+    """A run that has begun. `observed_at` is the one time of everything that it writes."""
 
     appliance_id: int
     run_number: int
     started_at: datetime
     observed_at: datetime
+
+    def observing(self, now: datetime) -> Run:
+        """The run when it has seen everything and begins to write: later than its start, whatever the clock says."""
+        return replace(self, observed_at=max(now, self.observed_at))
 
 
 @dataclass(slots=True)
@@ -92,23 +98,32 @@ def register(connection: Connection, *, name: str, base_url: str, tenant: str | 
         .from_select(["appliance_id", "name", "base_url", "tenant"], row)
         .on_conflict_do_nothing()
     )
-    by_name = select(Appliance.appliance_id).where(Appliance.name == name)
-    while (appliance_id := connection.scalar(by_name)) is None:
+    while (known := look_up(connection, name)) is None:
         connection.execute(make)
+    return known
+
+
+def look_up(connection: Connection, name: str) -> KnownAppliance | None:
+    """The appliance of this name; null if the warehouse knows none."""
+    found = connection.execute(
+        select(Appliance.appliance_id, Appliance.base_url, Appliance.identity).where(Appliance.name == name)
+    ).first()
+    if found is None:
+        return None
     finished = (
         select(SyncRun.api_version, SyncRun.tool_version)
-        .where(SyncRun.appliance_id == appliance_id, SyncRun.status.in_(FINISHED))
+        .where(SyncRun.appliance_id == found.appliance_id, SyncRun.status.in_(FINISHED))
         .order_by(SyncRun.run_number.desc())
         .limit(1)
     )
     api_version, tool_version = connection.execute(finished).first() or (None, None)
-    return KnownAppliance(appliance_id, api_version, tool_version)
+    return KnownAppliance(found.appliance_id, found.base_url, found.identity or {}, api_version, tool_version)
 
 
 def start(connection: Connection, appliance_id: int, *, base_url: str, now: datetime) -> Run:
     """Opens the run's row (`running`). The caller holds the appliance's lock, so a row still open is a dead run's.
 
-    `observed_at` is `now`, or a microsecond after the appliance's last one where the machine's clock went back.
+    Time never goes back for an appliance: where the machine's clock did, the run begins when the last one observed.
     """
     connection.execute(
         update(SyncRun)
@@ -125,8 +140,9 @@ def start(connection: Connection, appliance_id: int, *, base_url: str, now: date
             func.max(SyncRun.observed_at).label("observed_at"),
         ).where(SyncRun.appliance_id == appliance_id)
     ).one()
-    observed_at = now if last.observed_at is None else max(now, last.observed_at + timedelta(microseconds=1))
-    run = Run(appliance_id, (last.run_number or 0) + 1, now, observed_at)
+    started_at = max(now, last.observed_at or now)
+    observed_at = started_at + timedelta(microseconds=1)
+    run = Run(appliance_id, (last.run_number or 0) + 1, started_at, observed_at)
     connection.execute(
         insert(SyncRun).values(
             appliance_id=appliance_id,
@@ -145,12 +161,17 @@ def start(connection: Connection, appliance_id: int, *, base_url: str, now: date
 def finish(
     connection: Connection,
     run: Run,
-    status: str,
     outcomes: list[CollectionOutcome],
     state: ApplianceState,
     now: datetime,
+    *,
+    error: str | None = None,
+    accepted_mass_deletion: bool = False,
 ) -> None:
-    """Closes the run's row and writes one row for each collection; call it in the transaction of the data."""
+    """Closes the run's row and writes one row for each collection; call it in the transaction of the data.
+
+    With an `error` the run is `partial`: something of it was withheld, the rest is committed.
+    """
     connection.execute(
         insert(SyncRunCollection),
         [{"appliance_id": run.appliance_id, "run_number": run.run_number, **asdict(outcome)} for outcome in outcomes],
@@ -159,8 +180,11 @@ def finish(
         update(SyncRun)
         .where(SyncRun.appliance_id == run.appliance_id, SyncRun.run_number == run.run_number)
         .values(
-            status=status,
-            finished_at=max(now, run.started_at),
+            status="succeeded" if error is None else "partial",
+            error=error,
+            accepted_mass_deletion=accepted_mass_deletion,
+            observed_at=run.observed_at,
+            finished_at=max(now, run.observed_at),
             api_version=state.api_version,
             clock_skew_seconds=state.clock_skew_seconds,
             **sums(outcomes),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select
 
-from etl.errors import AlreadyRunning, WarehouseError
+from etl.errors import AlreadyRunning, PooledConnection, WarehouseError
 from etl.load.models import Appliance, SyncRun
 from etl.load.warehouse import Warehouse
 
@@ -25,6 +25,7 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
 
     Raises:
         AlreadyRunning: another run holds it; the message says which and since when.
+        PooledConnection: the lock would not hold.
     """
     if warehouse.path is not None:
         lock = FileLock(f"{warehouse.path}.appliance-{appliance_id}.lock", blocking=False)
@@ -42,11 +43,31 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
         finally:
             lock.release()
         return
+    _refuse_pooler(warehouse, connection)
     locked = connection.scalar(select(func.pg_try_advisory_lock(ADVISORY_CLASS, appliance_id)))
     connection.commit()
     if not locked:
         raise AlreadyRunning(_holder(warehouse, appliance_id))
     yield
+
+
+def _refuse_pooler(warehouse: Warehouse, connection: Connection) -> None:
+    """Raises if the connection changes its server process between two transactions.
+
+    Behind a pooler in transaction mode it does, as soon as another client needs one: locks and temporary tables would
+    then belong to nobody. A second connection is that other client.
+    """
+    own = connection.scalar(select(func.pg_backend_pid()))
+    connection.commit()
+    with warehouse.connect() as other:
+        others = other.scalar(select(func.pg_backend_pid()))
+        again = connection.scalar(select(func.pg_backend_pid()))
+        connection.commit()
+    if own == others or own != again:
+        raise PooledConnection(
+            f"the warehouse {warehouse} is reached through a pooler in transaction mode, where neither locks nor "
+            "temporary tables hold; connect to PostgreSQL itself, or to a pooler in session mode"
+        )
 
 
 def _holder(warehouse: Warehouse, appliance_id: int) -> str:

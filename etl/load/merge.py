@@ -6,6 +6,7 @@ over 100,000 unchanged rows moves no row counter and still wrote 14.9 MB of writ
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -82,19 +83,12 @@ def merge(
         the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.
     """
     outcome = CollectionOutcome(collection)
-    _keep_what_is_known(connection, run, collection, known)
-    connection.execute(DropTable(CHANGES, if_exists=True))
-    connection.execute(CreateTable(CHANGES))
-    connection.execute(_find_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"analyze {CHANGES.name}"))
-    counted = connection.execute(select(CHANGES.c.kind, func.count().label("points")).group_by(CHANGES.c.kind))
-    kinds = {row.kind: row.points for row in counted}
+    kinds = find_changes(connection, run, collection, known, other_api_version=other_api_version, restamp=restamp)
     outcome.inserted = kinds.get("appeared", 0)
     outcome.reappeared = kinds.get("reappeared", 0)
     outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
     written = sum(kinds.values()) - kinds.get("restamped", 0)
-    outcome.unchanged = known.met + _count_staged(connection, collection) - written
+    outcome.unchanged = known.count_met() + _count_staged(connection, collection) - written
     outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection)
     outcome.extracted = outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
     # updates before inserts: they are planned by statistics that do not know of rows inserted a moment ago, and joined
@@ -111,6 +105,20 @@ def merge(
     return outcome
 
 
+def find_changes(
+    connection: Connection, run: Run, collection: str, known: KnownItems, *, other_api_version: bool, restamp: bool
+) -> dict[str, int]:
+    """Computes what differs into a temporary table; returns how many points there are of each kind of change."""
+    _settle_two_forms(connection, run, collection, known)
+    connection.execute(DropTable(CHANGES, if_exists=True))
+    connection.execute(CreateTable(CHANGES))
+    connection.execute(_select_changes(run, collection, other_api_version=other_api_version, restamp=restamp))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"analyze {CHANGES.name}"))
+    counted = connection.execute(select(CHANGES.c.kind, func.count().label("points")).group_by(CHANGES.c.kind))
+    return {row.kind: row.points for row in counted}
+
+
 def _effective(name: str) -> ColumnElement[Any]:
     """The value that column `name` will have: the item's, or the one it had where the item lacks the field."""
     bit = 1 << BATCH_COLUMNS.index(name)
@@ -121,7 +129,7 @@ def _differs(name: str) -> ColumnElement[bool]:
     return _effective(name).is_distinct_from(POINTS.c[name])
 
 
-def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp: bool) -> Insert:
+def _select_changes(run: Run, collection: str, *, other_api_version: bool, restamp: bool) -> Insert:
     is_new = POINTS.c.restore_point_id.is_(None)
     was_deleted = POINTS.c.deleted_at.is_not(None)
     tracked_differs = or_(*map(_differs, TRACKED))
@@ -154,16 +162,16 @@ def _find_changes(run: Run, collection: str, *, other_api_version: bool, restamp
     return insert(CHANGES).from_select(CHANGES.c.keys(), found)
 
 
-def _keep_what_is_known(connection: Connection, run: Run, collection: str, known: KnownItems) -> None:
-    """Takes back what is staged of points that were met as they are known, too.
+def _settle_two_forms(connection: Connection, run: Run, collection: str, known: KnownItems) -> None:
+    """Decides for points that were met as they are known and are staged in another form, too: the later crawl counts.
 
-    An appliance that lists one id twice with different content would else change it to and fro every night. Where the
-    point really changed while it was read, the next run meets the new form alone.
+    Within one crawl the known form does. An appliance that lists one id twice with different content would else
+    change it to and fro every night; where the point really changed meanwhile, the next run meets the new form alone.
     """
-    if not known.met:
+    if not known.count_met():
         return
     staged = connection.execute(
-        select(STAGED_POINTS.c.restore_point_id, POINTS.c.source_hash)
+        select(STAGED_POINTS.c.restore_point_id, STAGED_POINTS.c.crawl, POINTS.c.source_hash)
         .join(POINTS, POINTS.c.restore_point_id == STAGED_POINTS.c.restore_point_id)
         .where(
             POINTS.c.appliance_id == run.appliance_id,
@@ -172,8 +180,10 @@ def _keep_what_is_known(connection: Connection, run: Run, collection: str, known
             POINTS.c.source_hash.is_not(None),
         )
     ).all()
-    met = known.was_met(np.fromiter((row.source_hash for row in staged), dtype=np.int64))
-    ids = [{"taken_back": row.restore_point_id} for row, is_met in zip(staged, met, strict=True) if is_met]
+    hashes = np.fromiter((row.source_hash for row in staged), dtype=np.int64)
+    known_form_counts = known.last_crawls(hashes) >= np.fromiter((row.crawl for row in staged), dtype=np.uint8)
+    known.forget(hashes[~known_form_counts])
+    ids = [{"taken_back": row.restore_point_id} for row in compress(staged, known_form_counts)]
     if ids:
         connection.execute(
             delete(STAGED_POINTS).where(STAGED_POINTS.c.restore_point_id == bindparam("taken_back")), ids

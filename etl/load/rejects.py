@@ -9,6 +9,17 @@ from etl.load.models import REJECTED
 from etl.load.staging import REJECTED_COLUMNS, STAGED_REJECTS
 
 
+def count_rejected(connection: Connection, collection: str) -> tuple[int, int]:
+    """How many whole items, and how many single fields, of one collection are staged as rejected."""
+    staged = STAGED_REJECTS
+    items, fields = connection.execute(
+        select(func.count().filter(staged.c.field.is_(None)), func.count(staged.c.field)).where(
+            staged.c.collection == collection
+        )
+    ).one()
+    return items, fields
+
+
 def merge_rejected(connection: Connection, run: Run, collection: str) -> tuple[int, int]:
     """Writes the staged rejected records of one collection, in the caller's transaction.
 
@@ -19,9 +30,7 @@ def merge_rejected(connection: Connection, run: Run, collection: str) -> tuple[i
     """
     staged = STAGED_REJECTS
     of_collection = staged.c.collection == collection
-    items, fields = connection.execute(
-        select(func.count().filter(staged.c.field.is_(None)), func.count(staged.c.field)).where(of_collection)
-    ).one()
+    items, fields = count_rejected(connection, collection)
     same_record = (REJECTED.c.appliance_id == run.appliance_id) & (REJECTED.c.record_hash == staged.c.record_hash)
     if items or fields:
         connection.execute(

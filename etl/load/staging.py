@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import psycopg
 from psycopg.types.json import set_json_dumps
-from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, text
 from sqlalchemy.schema import CreateTable, DropTable
 
 from etl.load.models import POINTS, REJECTED, TRACKED, UNTRACKED
@@ -31,6 +31,7 @@ STAGED_POINTS: Final = Table(
     "staged_restore_points",
     _temporary,
     Column("collection", Text, nullable=False),
+    Column("crawl", Integer, nullable=False),
     *(Column(name, POINTS.c[name].type) for name in BATCH_COLUMNS if name != "absent"),
     Column("absent", BigInteger),
     prefixes=["temporary"],
@@ -39,26 +40,30 @@ STAGED_REJECTS: Final = Table(
     "staged_rejected_records",
     _temporary,
     Column("collection", Text, nullable=False),
+    Column("crawl", Integer, nullable=False),
     *(Column(name, REJECTED.c[name].type) for name in REJECTED_COLUMNS),
     prefixes=["temporary"],
 )
 
 
 class Staging(ABC):
-    """Takes batches of one run in the order they were read; an id that is read twice counts as it was read last."""
+    """Takes batches of one run in the order they were read; an id that is read twice counts as it was read last.
+
+    The caller gives each call a transaction.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         for table in (STAGED_POINTS, STAGED_REJECTS):
             connection.execute(DropTable(table, if_exists=True))
             connection.execute(CreateTable(table))
-        connection.commit()
 
-    def add(self, collection: str, points: pd.DataFrame, rejected: pd.DataFrame) -> None:
+    def add(self, collection: str, crawl: int, points: pd.DataFrame, rejected: pd.DataFrame) -> None:
         """Stages one batch.
 
         Args:
             collection: the collection that was read.
+            crawl: which crawl of the run read it, from 1.
             points: columns and order of `BATCH_COLUMNS`; text as `str`, integers as `Int64`, instants as
                 `datetime64[us, UTC]`, `absent` as `int64`.
             rejected: columns and order of `REJECTED_COLUMNS`, all text.
@@ -71,16 +76,16 @@ class Staging(ABC):
                 raise ValueError(f"a batch for {table.name} has the columns {tuple(frame.columns)}")
             if len(frame):
                 columns_of_values = [self._values(frame[name]) for name in columns]
-                rows = list(zip([collection] * len(frame), *columns_of_values, strict=True))
-                self._copy(table, rows)
-        self.connection.commit()
+                rows = list(zip([collection] * len(frame), [crawl] * len(frame), *columns_of_values, strict=True))
+                self.copy(table, rows)
 
     @abstractmethod
     def seal(self) -> None:
         """After the last batch: makes each id (and each rejected record) unique, keeping the one read last."""
 
     @abstractmethod
-    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None: ...
+    def copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Adds rows to a temporary table, values in the order of its columns."""
 
     @abstractmethod
     def _instants(self, naive_utc: np.ndarray[Any, Any]) -> list[Any]: ...
@@ -113,9 +118,9 @@ class PostgresStaging(Staging):
                 """)
             )
             self.connection.execute(text(f"analyze {table.name}"))
-        self.connection.commit()
 
-    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    def copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """By binary COPY."""
         names = ", ".join(table.c.keys())
         cursor: psycopg.Cursor[Any] = self.connection.connection.cursor()  # type: ignore[assignment]
         set_json_dumps(str, context=cursor)  # a batch brings JSON as text already
@@ -150,12 +155,12 @@ class SqliteStaging(Staging):
         super().__init__(connection)
         for table, key in ((STAGED_POINTS, "restore_point_id"), (STAGED_REJECTS, "record_hash")):
             connection.exec_driver_sql(f"create unique index temp.uq_{table.name} on {table.name} ({key})")
-        connection.commit()
 
     def seal(self) -> None:
         """Nothing to do: `insert or replace` on the unique index keeps the row read last."""
 
-    def _copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    def copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """By inserts of many rows each."""
         for start in range(0, len(rows), self.ROWS):
             chunk = rows[start : start + self.ROWS]
             row = f"({', '.join('?' * len(table.c))})"

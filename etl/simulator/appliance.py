@@ -54,6 +54,7 @@ class ApplianceApp:
     def __init__(self, estate: Estate, behaviour: Behaviour) -> None:
         self.estate = estate
         self.behaviour = behaviour
+        estate.list_in(behaviour.order, behaviour.order_seed, behaviour.moves)
         self.product = product(behaviour.version)
         self.serves = behaviour.serves or self.product.serves
         account = Account(behaviour.username, behaviour.password, behaviour.role, behaviour.mfa)

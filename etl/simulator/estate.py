@@ -164,6 +164,11 @@ class Estate:
             for point_id in point_ids:
                 self._listing.show(self._find(point_id)[0])
 
+    def list_in(self, order: str, seed: int = 1, moves: float = 1.0) -> None:
+        """List in another order from now on; see `Behaviour` for what there is."""
+        with self._lock:
+            self._listing.list_in(order, seed, moves)
+
     def page(
         self,
         version: str,

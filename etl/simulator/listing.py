@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from etl.simulator.order import ById, Order, make_order
 from etl.simulator.points import RestorePoint
 from etl.simulator.shapes import render
 
@@ -32,7 +32,7 @@ Entry = RestorePoint | GivenItem
 
 
 class Listing:
-    """Entries by key, listed in the order of their keys.
+    """Entries by key, listed in the order of their keys unless another is wished.
 
     Keys are the ids of restore points, as the vendor's sample is in order of ids, so that a new point shifts the
     rows behind it; given items have keys that keep the given order. Hidden entries are held but not listed.
@@ -42,7 +42,7 @@ class Listing:
         self._host = host
         self._entries: dict[str, Entry] = {}
         self._hidden: set[str] = set()
-        self._order: list[str] | None = None
+        self._order: Order = ById([])
         self._texts: dict[str, dict[str, bytes]] = {}
 
     def __len__(self) -> int:
@@ -58,33 +58,34 @@ class Listing:
 
     def put(self, key: str, entry: Entry) -> None:
         """Add an entry or put another in its place."""
-        if key not in self._entries and self._order is not None:
-            insort(self._order, key)
+        if key not in self._entries:
+            self._order.add(key)
         self._entries[key] = entry
         self._forget_texts(key)
 
     def remove(self, key: str) -> None:
         """Take an entry away for good."""
         del self._entries[key]
-        self._unlist(key)
+        self._order.remove(key)
         self._hidden.discard(key)
         self._forget_texts(key)
 
     def hide(self, key: str) -> None:
         """Leave an entry out of the listing; asked for by id it still answers."""
-        self._unlist(key)
         self._hidden.add(key)
 
     def show(self, key: str) -> None:
         """List a hidden entry again."""
-        if key in self._hidden:
-            self._hidden.discard(key)
-            if self._order is not None:
-                insort(self._order, key)
+        self._hidden.discard(key)
 
     def expect_many_changes(self) -> None:
         """Sort once at the next reading instead of at every change until then."""
-        self._order = None
+        if isinstance(self._order, ById):
+            self._order.expect_many_changes()
+
+    def list_in(self, order: str, seed: int, moves: float) -> None:
+        """List in another of `ORDERS` from now on."""
+        self._order = make_order(order, list(self._entries), seed, moves)
 
     def text(self, key: str, version: str) -> bytes:
         """Return the entry's JSON as `version` writes it."""
@@ -100,6 +101,7 @@ class Listing:
         self, version: str, offset: int, limit: int | None, wanted: Callable[[Entry], bool] | None
     ) -> tuple[list[bytes], int]:
         """Return the JSON of one page's items (`limit` None: all from `offset` on) and the total listed."""
+        self._order.turn()
         keys = self._listed()
         if wanted is not None:
             keys = [key for key in keys if wanted(self._entries[key])]
@@ -107,13 +109,8 @@ class Listing:
         return [self.text(key, version) for key in keys[offset:end]], len(keys)
 
     def _listed(self) -> list[str]:
-        if self._order is None:
-            self._order = sorted(self._entries.keys() - self._hidden)
-        return self._order
-
-    def _unlist(self, key: str) -> None:
-        if self._order is not None and key not in self._hidden:
-            del self._order[bisect_left(self._order, key)]
+        keys = self._order.keys()
+        return [key for key in keys if key not in self._hidden] if self._hidden else keys
 
     def _forget_texts(self, key: str) -> None:
         for texts in self._texts.values():

@@ -191,6 +191,9 @@ def simulate(
     unserved: int = DEFAULT.unserved,
     refusal: int = DEFAULT.refusal,
     forbidden: tuple[str, ...] = (),
+    order: str = DEFAULT.order,
+    order_seed: int = DEFAULT.order_seed,
+    moves: float = DEFAULT.moves,
     host: str = LOOPBACK,
     port: int = 0,
     certfile: Path | None = None,
@@ -217,6 +220,9 @@ def simulate(
         unserved=unserved,
         refusal=refusal,
         forbidden=forbidden,
+        order=order,
+        order_seed=order_seed,
+        moves=moves,
     )
     return SimulatedAppliance(estate, behaviour, host=host, port=port, certfile=certfile, keyfile=keyfile)
 

@@ -11,7 +11,17 @@ from commands import Command
 
 from etl.simulator import Estate, SimulatedAppliance, simulate
 
-COMMANDS = [["sync"], ["check"], ["status"], ["init"], ["simulate"], ["db"], ["db", "upgrade"], ["db", "current"]]
+COMMANDS = [
+    ["sync"],
+    ["plan"],
+    ["check"],
+    ["status"],
+    ["init"],
+    ["simulate"],
+    ["db"],
+    ["db", "upgrade"],
+    ["db", "current"],
+]
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -63,8 +63,7 @@ def sync(warehouse: Warehouse) -> Callable[..., RunResult]:
             settings.pop("password", "simulated-password"),
             retry_for=settings.pop("retry_for", 5),
         )
-        now = settings.pop("now", None)
-        keywords = {"now": now} if now else {}
+        keywords = {name: settings.pop(name) for name in ("now", "accepted", "on_progress") if name in settings}
         return asyncio.run(sync_appliance(Source(endpoint, **settings), warehouse, **keywords))
 
     return run

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from nights import FIRST_NIGHT, Nights, counting_writes
+from nights import FIRST_NIGHT, FIRST_OBSERVED, Nights, counting_writes
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -67,13 +67,13 @@ def test_a_new_point_gets_its_row_and_its_first_version(nights: Nights) -> None:
     assert point.job_session_id == "b2e70000-0000-4000-8000-000000000001"
     assert point.is_corrupted is False
     assert point.extra == {}
-    assert point.first_seen_at == point.last_changed_at == FIRST_NIGHT
+    assert point.first_seen_at == point.last_changed_at == FIRST_OBSERVED
     assert (point.first_run, point.last_changed_run, point.deleted_run) == (1, 1, None)
     assert point.last_confirmed_at is None
     assert point.deleted_at is None
     (version,) = versions(nights.warehouse)
     assert (version.run_number, version.change) == (1, "appeared")
-    assert (version.valid_from, version.valid_to) == (FIRST_NIGHT, None)
+    assert (version.valid_from, version.valid_to) == (FIRST_OBSERVED, None)
     assert (version.closed_run, version.closed_by) == (None, None)
     assert version.backup_size_bytes == 1_000_001
 
@@ -104,18 +104,18 @@ def test_a_tracked_change_closes_the_version_and_opens_another(nights: Nights) -
     assert (outcome.inserted, outcome.updated, outcome.unchanged) == (0, 1, 1)
     point, other = points(nights.warehouse)
     assert (point.restore_point_type, point.backup_size_bytes) == ("Full", 9)
-    assert point.last_changed_at == FIRST_NIGHT + timedelta(days=1)
-    assert (point.first_seen_at, point.first_run, point.last_changed_run) == (FIRST_NIGHT, 1, 2)
-    assert (other.last_changed_at, other.last_changed_run) == (FIRST_NIGHT, 1)
+    assert point.last_changed_at == FIRST_OBSERVED + timedelta(days=1)
+    assert (point.first_seen_at, point.first_run, point.last_changed_run) == (FIRST_OBSERVED, 1, 2)
+    assert (other.last_changed_at, other.last_changed_run) == (FIRST_OBSERVED, 1)
     old, new, _ = versions(nights.warehouse)
     assert (old.valid_from, old.valid_to, old.closed_run, old.closed_by) == (
-        FIRST_NIGHT,
-        FIRST_NIGHT + timedelta(days=1),
+        FIRST_OBSERVED,
+        FIRST_OBSERVED + timedelta(days=1),
         2,
         "changed",
     )
     assert (old.restore_point_type, new.restore_point_type) == ("Incremental", "Full")
-    assert (new.change, new.valid_from, new.valid_to) == ("changed", FIRST_NIGHT + timedelta(days=1), None)
+    assert (new.change, new.valid_from, new.valid_to) == ("changed", FIRST_OBSERVED + timedelta(days=1), None)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_what_moves_by_itself_is_updated_in_place_and_makes_no_version(nights: N
     (version,) = versions(nights.warehouse)
     assert version.change == "appeared"
     (point,) = points(nights.warehouse)
-    assert (point.last_changed_run, point.last_changed_at) == (1, FIRST_NIGHT)
+    assert (point.last_changed_run, point.last_changed_at) == (1, FIRST_OBSERVED)
     again = nights.load([item(1, **moved)])
     assert (again.updated, again.unchanged) == (0, 1)
 
@@ -175,12 +175,12 @@ def test_a_deleted_point_that_is_seen_again_reappears(nights: Nights) -> None:
     with nights.warehouse.begin() as connection:
         connection.execute(
             RestorePoint.__table__.update().values(
-                deleted_at=FIRST_NIGHT + timedelta(hours=1), last_confirmed_at=FIRST_NIGHT, deleted_run=1
+                deleted_at=FIRST_OBSERVED + timedelta(hours=1), last_confirmed_at=FIRST_OBSERVED, deleted_run=1
             )
         )
         connection.execute(
             RestorePointVersion.__table__.update().values(
-                valid_to=FIRST_NIGHT + timedelta(hours=1), closed_run=1, closed_by="deleted"
+                valid_to=FIRST_OBSERVED + timedelta(hours=1), closed_run=1, closed_by="deleted"
             )
         )
     outcome = nights.load([item(1)])
@@ -232,7 +232,7 @@ def test_time_never_goes_back_for_an_appliance(nights: Nights) -> None:
     nights.now = FIRST_NIGHT - timedelta(days=3)
     nights.load([item(1, state="Corrupted")])
     old, new = versions(nights.warehouse)
-    assert old.valid_to == new.valid_from == FIRST_NIGHT + timedelta(microseconds=1)
+    assert old.valid_to == new.valid_from == FIRST_OBSERVED + timedelta(microseconds=1)
 
 
 def test_a_point_that_is_not_listed_is_left_alone(nights: Nights) -> None:
@@ -257,7 +257,7 @@ def test_sqlite_keeps_instants_in_one_form_that_sorts(nights: Nights, rows: Any)
     nights.load([item(1, pointInTime="2026-02-28T23:00:11Z")])
     (row,) = rows("select point_in_time, first_seen_at from restore_points")
     if nights.warehouse.dialect == "sqlite":
-        assert row == {"point_in_time": "2026-02-28 23:00:11.000000", "first_seen_at": "2026-03-01 02:00:00.123456"}
+        assert row == {"point_in_time": "2026-02-28 23:00:11.000000", "first_seen_at": "2026-03-01 02:00:01.123456"}
     else:
         assert row["point_in_time"] == datetime(2026, 2, 28, 23, 0, 11, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from etl.simulator import Estate, RestorePoint, SimulatorError
+from etl.simulator import Estate, RestorePoint, SimulatorError, simulate
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -313,3 +313,55 @@ class TestByHand:
         assert [json.loads(text) for text in estate.page("v1", 0, None)[0]] == estate.items
         with pytest.raises(SimulatorError):
             estate.create()
+
+
+class TestOrder:
+    def listed(self, estate: Estate) -> str:
+        items, _ = estate.page("v8.1", 0, None)
+        return "".join(json.loads(item)["id"] for item in items)
+
+    def estate(self) -> Estate:
+        return Estate.from_items({"id": name} for name in "abcdefgh")
+
+    @pytest.mark.parametrize(
+        ("order", "at_first", "later"),
+        [("id", "abcdefgh", "acdegh+"), ("newest", "hgfedcba", "+hgedca"), ("slots", "abcdefgh", None)],
+    )
+    def test_orders_that_stand(self, order: str, at_first: str, later: str | None) -> None:
+        estate = self.estate()
+        estate.list_in(order)
+        assert self.listed(estate) == self.listed(estate) == at_first
+        estate.delete("b", "f")
+        estate.add_item({"id": "+"})
+        found = self.listed(estate)
+        assert found == later or (later is None and found in ("a+cdegh", "acde+gh"))
+        estate.hide("d")
+        assert self.listed(estate) == found.replace("d", "")
+        estate.show("d")
+        assert self.listed(estate) == found
+
+    def test_rows_that_move_are_all_there_and_most_keep_their_order(self) -> None:
+        estate = self.estate()
+        estate.list_in("moving", 7, 1)
+        before = self.listed(estate)
+        for _ in range(20):
+            after = self.listed(estate)
+            assert sorted(after) == list("abcdefgh")
+            assert any(before.replace(name, "") == after.replace(name, "") for name in before)
+            before = after
+        estate.list_in("moving", 7, 0)
+        assert self.listed(estate) == self.listed(estate)
+
+    def test_no_order(self) -> None:
+        estate = self.estate()
+        estate.list_in("none", 7)
+        seen = [self.listed(estate) for _ in range(10)]
+        assert {"".join(sorted(one)) for one in seen} == {"abcdefgh"}
+        assert len(set(seen)) > 5
+
+    def test_an_appliance_lists_as_it_is_told(self) -> None:
+        with simulate(self.estate(), order="newest") as appliance:
+            assert self.listed(appliance.estate) == "hgfedcba"
+        for wrong in ({"order": "age"}, {"order": "moving", "moves": -1}):
+            with pytest.raises(SimulatorError):
+                simulate(self.estate(), **wrong)
