@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection, bindparam, text
+
 from etl.load import ledger
 from etl.load.known import known_items
-from etl.load.ledger import ApplianceState, CollectionOutcome
+from etl.load.ledger import ApplianceState, CollectionOutcome, Run
 from etl.load.merge import merge
 from etl.load.staging import open_staging
 from etl.load.warehouse import Warehouse, write
@@ -28,11 +30,20 @@ class Nights:
         self.now = FIRST_NIGHT
 
     def load(
-        self, items: Sequence[dict[str, Any] | bytes], *, api_version: str = "v8.1", batch: int = 10_000
+        self,
+        items: Sequence[dict[str, Any] | bytes],
+        *,
+        api_version: str = "v8.1",
+        batch: int = 10_000,
+        appliance: str = "north",
+        evidence: str | None = None,
+        unconfirmed: int = 0,
+        gone: Sequence[str] = (),
     ) -> CollectionOutcome:
+        """One run: `evidence` makes it proven, `gone` are the ids that it found gone, `unconfirmed` counts the rest."""
         raw = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in items]
         with self.warehouse.begin() as connection:
-            known = ledger.register(connection, name="north", base_url="https://north", tenant=None)
+            known = ledger.register(connection, name=appliance, base_url="https://north", tenant=None)
         with self.warehouse.connect() as connection:
             with write(connection):
                 run = ledger.start(connection, known.appliance_id, base_url="https://north", now=self.now)
@@ -55,6 +66,9 @@ class Nights:
                     other_api_version=known.api_version not in (None, api_version),
                     restamp=False,
                 )
+                outcome.proven, outcome.evidence = evidence is not None, evidence
+                outcome.unconfirmed = unconfirmed
+                outcome.deleted = write_deletions(connection, run, gone)
                 ledger.finish(
                     connection,
                     run,
@@ -68,6 +82,52 @@ class Nights:
             outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
         )
         return outcome
+
+
+def write_deletions(connection: Connection, run: Run, gone: Sequence[str]) -> int:
+    """Writes what a run writes of points that it found gone."""
+    ids = {"appliance_id": run.appliance_id, "run": run.run_number, "gone": list(gone)}
+    if gone:
+        last_proof = """
+            select max(sync_runs.started_at) from sync_runs
+            inner join sync_run_collections as c
+                on sync_runs.appliance_id = c.appliance_id and sync_runs.run_number = c.run_number
+            where c.appliance_id = :appliance_id and c.proven and sync_runs.status in ('succeeded', 'partial')
+        """
+        deleted_at = "(select observed_at from sync_runs where appliance_id = :appliance_id and run_number = :run)"
+        of_those = "appliance_id = :appliance_id and restore_point_id in :gone"
+        for statement in (
+            f"update restore_points set deleted_run = :run, deleted_at = {deleted_at}, last_confirmed_at = "
+            f"case when ({last_proof}) > last_changed_at then ({last_proof}) else last_changed_at end where {of_those}",
+            f"update restore_point_versions set closed_run = :run, closed_by = 'deleted', valid_to = {deleted_at} "
+            f"where {of_those} and valid_to is null",
+        ):
+            connection.execute(text(statement).bindparams(bindparam("gone", expanding=True)), ids)
+    return len(gone)
+
+
+def backup(number: int, made_at: datetime, **fields: Any) -> dict[str, Any]:
+    """A v8.1 restore point of a virtual machine."""
+    return {
+        "id": point_id(number),
+        "backupDestination": "AzureBlob",
+        "type": "Incremental",
+        "pointInTime": made_at.isoformat(),
+        "backupSizeBytes": 34_359_738_368,
+        "isCorrupted": False,
+        "vmName": f"vm-{number}",
+        "resourceHashId": f"hash-{number}",
+        "regionName": "West Europe",
+        "state": "Ok",
+        "gfsFlags": "Daily",
+        "jobSessionId": "B2E70000-0000-4000-8000-000000000001",
+        **fields,
+    }
+
+
+def point_id(number: int) -> str:
+    """The id of `backup(number, …)`."""
+    return f"abcdef00-0000-4000-8000-{number:012d}"
 
 
 class counting_writes:  # noqa: N801  reads as a statement
