@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from etl.load import ledger
+from etl.load import ledger, vanished
 from etl.load.known import known_items
 from etl.load.ledger import ApplianceState, CollectionOutcome
 from etl.load.merge import merge
@@ -24,20 +25,31 @@ FIRST_OBSERVED = FIRST_NIGHT + timedelta(seconds=1)
 class Nights:
     """Loads one night's items after the other, as a run does, without an appliance in front."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, *, reading_takes: timedelta = FIRST_OBSERVED - FIRST_NIGHT) -> None:
         self.warehouse = warehouse
+        self.reading_takes = reading_takes
         self.now = FIRST_NIGHT
 
     def load(
-        self, items: Sequence[dict[str, Any] | bytes], *, api_version: str = "v8.1", batch: int = 10_000
+        self,
+        items: Sequence[dict[str, Any] | bytes],
+        *,
+        api_version: str = "v8.1",
+        batch: int = 10_000,
+        appliance: str = "north",
+        evidence: str | None = None,
+        unconfirmed: int = 0,
+        gone: Sequence[str] = (),
     ) -> CollectionOutcome:
+        """One run: `evidence` makes it proven, `gone` are the ids that it found gone, `unconfirmed` counts the rest."""
         raw = [item if isinstance(item, bytes) else json.dumps(item).encode() for item in items]
         with self.warehouse.begin() as connection:
-            known = ledger.register(connection, name="north", base_url="https://north", tenant=None)
+            known = ledger.register(connection, name=appliance, base_url="https://north", tenant=None)
         with self.warehouse.connect() as connection:
             with write(connection):
                 run = ledger.start(connection, known.appliance_id, base_url="https://north", now=self.now)
             hashes = known_items(connection, known.appliance_id, "vm")
+            vanished.prepare(connection)
             staging = open_staging(connection)
             for start in range(0, len(raw), batch):
                 part = raw[start : start + batch]
@@ -46,9 +58,14 @@ class Nights:
                 normalised = normalise(fresh, collection="vm")
                 staging.add("vm", 1, normalised.frame, normalised.rejected)
             staging.seal()
+            vanished.find_vanished(staging, run, "vm", hashes, 1)
+            vanished.mark_gone(connection, "vm", gone)
             connection.commit()
-            run = run.observing(self.now + timedelta(seconds=1))
+            run = run.observing(self.now + self.reading_takes)
+            if not self.reading_takes:
+                run = replace(run, observed_at=run.started_at)
             with write(connection):
+                vanished.unstage_gone(connection, run, "vm")
                 outcome = merge(
                     connection,
                     run,
@@ -57,6 +74,9 @@ class Nights:
                     other_api_version=known.api_version not in (None, api_version),
                     restamp=False,
                 )
+                outcome.deleted = vanished.write_deletions(connection, run, "vm")
+                outcome.proven, outcome.evidence = evidence is not None, evidence
+                outcome.unconfirmed = unconfirmed
                 state = ApplianceState("https://north", api_version, None, "UTC")
                 ledger.finish(connection, run, [outcome], state, self.now)
         self.now += timedelta(days=1)
@@ -64,6 +84,30 @@ class Nights:
             outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
         )
         return outcome
+
+
+def backup(number: int, made_at: datetime, **fields: Any) -> dict[str, Any]:
+    """A v8.1 restore point of a virtual machine."""
+    return {
+        "id": point_id(number),
+        "backupDestination": "AzureBlob",
+        "type": "Incremental",
+        "pointInTime": made_at.isoformat(),
+        "backupSizeBytes": 34_359_738_368,
+        "isCorrupted": False,
+        "vmName": f"vm-{number}",
+        "resourceHashId": f"hash-{number}",
+        "regionName": "West Europe",
+        "state": "Ok",
+        "gfsFlags": "Daily",
+        "jobSessionId": "B2E70000-0000-4000-8000-000000000001",
+        **fields,
+    }
+
+
+def point_id(number: int) -> str:
+    """The id of `backup(number, …)`."""
+    return f"abcdef00-0000-4000-8000-{number:012d}"
 
 
 class counting_writes:  # noqa: N801  reads as a statement

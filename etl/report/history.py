@@ -1,0 +1,162 @@
+"""One restore point's whole life: its row, and its versions with what changed from each to the next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, and_, case, null, select
+
+from etl.load.models import POINTS, TRACKED, UNTRACKED, VERSIONS
+from etl.load.warehouse import Warehouse
+from etl.report.proofs import confirmed_before, later_of, newest_proofs
+from etl.report.scope import appliances_asked
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One tracked column that differs from the version before; sizes in bytes, instants in UTC."""
+
+    column: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """When a point went: after `last_confirmed_at`, and before run `run_number` found it gone at `deleted_at`."""
+
+    last_confirmed_at: datetime
+    deleted_at: datetime
+    run_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointVersion:
+    """A state that a point was seen in, from `valid_from` (inclusive) to `valid_to` (exclusive; null: still so)."""
+
+    run_number: int
+    change: str
+    """`appeared`, `changed`, `restated` (only the API version differs) or `reappeared`."""
+    valid_from: datetime
+    valid_to: datetime | None
+    closed_run: int | None
+    closed_by: str | None
+    changes: tuple[Change, ...]
+    """Against the version before; empty for the first."""
+    deletion: Deletion | None
+    """What ended it, where that was a deletion."""
+    attributes: dict[str, Any]
+    """Every tracked column by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointHistory:
+    """A restore point of one appliance; the same id on another appliance is another point."""
+
+    appliance: str
+    restore_point_id: str
+    collection: str
+    first_seen_at: datetime
+    first_run: int
+    last_changed_at: datetime
+    last_changed_run: int
+    last_confirmed_at: datetime
+    """The last instant at which it certainly existed, as far as is known now."""
+    deletion: Deletion | None
+    """Null while it exists."""
+    attributes: dict[str, Any]
+    """Every tracked column as it was seen last."""
+    untracked: dict[str, Any]
+    """The columns without a history; `extra` holds the fields that have no column."""
+    versions: tuple[PointVersion, ...]
+    """In order; a gap between two of them is a deletion."""
+
+
+def history(warehouse: Warehouse, restore_point_id: str, appliance: str | None) -> list[PointHistory]:
+    """The point of that id on each appliance that ever listed it, by the appliances' names; empty if none did.
+
+    A UUID is taken in any case, another id as it is.
+
+    Raises:
+        UsageError: the warehouse holds no appliance of that name.
+    """
+    wanted = restore_point_id.strip()
+    wanted = wanted.lower() if _UUID.fullmatch(wanted) else wanted
+    with warehouse.connect() as connection:
+        asked = appliances_asked(connection, appliance)
+        found = (_history(connection, name, appliance_id, wanted) for name, appliance_id in asked.items())
+        return [point for point in found if point is not None]
+
+
+def _history(connection: Connection, appliance: str, appliance_id: int, wanted: str) -> PointHistory | None:
+    newest = newest_proofs(appliance_id)
+    point, version = POINTS.c, VERSIONS.c
+    before_its_end = confirmed_before(appliance_id, point.collection, version.closed_run)
+    # a deletion that was followed by a return keeps no interval of its own; the ledger still tells it
+    confirmed_at = case(
+        (version.closed_by != "deleted", null()),
+        (point.deleted_run == version.closed_run, point.last_confirmed_at),
+        (version.closed_by == "deleted", later_of(before_its_end, version.valid_from)),
+        else_=later_of(newest.c.confirmed_at, version.valid_from),
+    )
+    # one statement, so that a run that commits meanwhile is seen whole or not at all
+    rows = [
+        row._mapping
+        for row in connection.execute(
+            select(POINTS, VERSIONS, confirmed_at.label("confirmed_at"))
+            .join(
+                VERSIONS,
+                and_(version.appliance_id == point.appliance_id, version.restore_point_id == point.restore_point_id),
+            )
+            .outerjoin(newest, newest.c.collection == point.collection)
+            .where(point.appliance_id == appliance_id, point.restore_point_id == wanted)
+            .order_by(version.run_number)
+        )
+    ]
+    if not rows:
+        return None
+    row, versions = rows[-1], tuple(_versions(rows))
+    return PointHistory(
+        appliance=appliance,
+        restore_point_id=wanted,
+        collection=row[point.collection],
+        first_seen_at=row[point.first_seen_at],
+        first_run=row[point.first_run],
+        last_changed_at=row[point.last_changed_at],
+        last_changed_run=row[point.last_changed_run],
+        last_confirmed_at=row["confirmed_at"],
+        deletion=versions[-1].deletion,
+        attributes={name: row[point[name]] for name in TRACKED},
+        untracked={name: row[point[name]] for name in UNTRACKED},
+        versions=versions,
+    )
+
+
+def _versions(rows: Sequence[RowMapping]) -> Iterator[PointVersion]:
+    version = VERSIONS.c
+    before: dict[str, Any] = {}
+    for row in rows:
+        now = {name: row[version[name]] for name in TRACKED}
+        deletion = None
+        if row[version.closed_by] == "deleted":
+            deletion = Deletion(row["confirmed_at"], row[version.valid_to], row[version.closed_run])
+        yield PointVersion(
+            run_number=row[version.run_number],
+            change=row[version.change],
+            valid_from=row[version.valid_from],
+            valid_to=row[version.valid_to],
+            closed_run=row[version.closed_run],
+            closed_by=row[version.closed_by],
+            changes=tuple(
+                Change(name, before[name], now[name]) for name in TRACKED if before and before[name] != now[name]
+            ),
+            deletion=deletion,
+            attributes=now,
+        )
+        before = now

@@ -1,0 +1,27 @@
+"""Which appliances of the warehouse a question is about."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from etl.errors import UsageError
+from etl.load.models import Appliance
+
+
+def appliances_asked(connection: Connection, name: str | None) -> dict[str, int]:
+    """Name → number of the one appliance that is named, or of all, by name, where none is.
+
+    A question that reads every point asks one appliance after the other: the planner of PostgreSQL then sees one
+    constant and one key to join by, instead of two that it takes for independent (34 s became 3 s at 500,000 points).
+
+    Raises:
+        UsageError: the warehouse holds no appliance of this name.
+    """
+    rows = connection.execute(select(Appliance.name, Appliance.appliance_id).order_by(Appliance.name))
+    known = {row.name: row.appliance_id for row in rows}
+    if name is None:
+        return known
+    if name not in known:
+        names = f"it knows {', '.join(known)}" if known else "none has been synced into it yet"
+        raise UsageError(f"no appliance named {name} in this warehouse; {names}")
+    return {name: known[name]}
