@@ -7,13 +7,13 @@ import signal
 import sys
 from collections.abc import Coroutine
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from etl import __version__, console
+from etl import __version__, cli_warehouse, console
+from etl.clock import utc_now
 from etl.errors import RestorepointsError, UsageError
 from etl.options import (
     ApiVersion,
@@ -28,7 +28,6 @@ from etl.options import (
     Username,
     WarehouseUrl,
     chosen_appliances,
-    configuration,
     endpoint,
     open_warehouse,
 )
@@ -48,10 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help answers in half the time of boxes
 )
-db = typer.Typer(
-    help="Creates, migrates and inspects the warehouse's schema.", no_args_is_help=True, rich_markup_mode=None
-)
-app.add_typer(db, name="db")
+app.add_typer(cli_warehouse.app)
 
 
 def main() -> None:
@@ -166,7 +162,7 @@ def plan(
     for one, where in zip(chosen, endpoints, strict=True):
         source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
         with console.progress_bars() as show:
-            found = _run(plan_appliance(source, store, now=_now, on_progress=show))
+            found = _run(plan_appliance(source, store, now=utc_now, on_progress=show))
         console.print_plan(found, as_json=output is Output.json)
         failed = failed or found.error is not None
     if failed:
@@ -191,7 +187,7 @@ def check(
 
     failed = False
     for one in chosen:
-        finding = _run(check_appliance(endpoint(one, settings), one.api_version, one.workloads, _now))
+        finding = _run(check_appliance(endpoint(one, settings), one.api_version, one.workloads, utc_now))
         if output is Output.json:
             console.print_json(asdict(finding))
         else:
@@ -199,27 +195,6 @@ def check(
         failed = failed or finding.error is not None
     if failed:
         raise typer.Exit(1)
-
-
-@app.command()
-def status(
-    config: ConfigFile = None,
-    warehouse: WarehouseUrl = None,
-    output: OutputForm = Output.text,
-    debug: Debug = False,
-) -> None:
-    """Shows each appliance with its last run, its restore points and how fresh they are."""
-    store = open_warehouse(warehouse, configuration(config))
-    from etl.load import schema
-    from etl.report.status import status_of
-
-    schema.check(store)
-    rows = status_of(store, _now())
-    if output is Output.json:
-        for row in rows:
-            console.print_json(asdict(row))
-    else:
-        console.print_status(rows)
 
 
 @app.command()
@@ -276,7 +251,7 @@ def simulate(
             machines=machines,
             days=days,
             time_zone=time_zone,
-            now=_now(),
+            now=utc_now(),
             page_cap=page_cap,
             username=username,
             password=os.environ.get("RESTOREPOINTS_PASSWORD", "simulated-password"),
@@ -286,31 +261,6 @@ def simulate(
         )
     except SimulatorError as error:
         raise UsageError(str(error)) from None
-
-
-@db.command()
-def upgrade(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: Debug = False) -> None:
-    """Creates the schema, or brings it to this program's version."""
-    store = open_warehouse(warehouse, configuration(config))
-    from etl.load import schema
-
-    before, after = schema.upgrade(store)
-    done = "is up to date at" if before == after else "was created at" if before is None else f"went from {before} to"
-    console.say(f"the schema {done} {after}")
-
-
-@db.command()
-def current(config: ConfigFile = None, warehouse: WarehouseUrl = None, debug: Debug = False) -> None:
-    """Shows the warehouse's schema revision; fails unless it is this program's."""
-    store = open_warehouse(warehouse, configuration(config))
-    from etl.load import schema
-
-    print(schema.current(store) or "none")  # noqa: T201
-    schema.check(store)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _prepare_schema(store: Warehouse, *, migrate: bool) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from etl.check import Finding
     from etl.plan import Plan
+    from etl.report.appliances import NamedAppliance
     from etl.report.status import ApplianceStatus
     from etl.sync import RunResult
     from etl.trip import Progress
@@ -122,6 +123,27 @@ def print_status(rows: Sequence[ApplianceStatus]) -> None:
                 row.hours_behind,
                 row.last_run and f"{row.last_run} {row.last_status}",
                 row.error,
+            )
+            for row in rows
+        ],
+    )
+
+
+def print_appliances(rows: Sequence[NamedAppliance]) -> None:
+    """One line for each appliance."""
+    if not rows:
+        say("no appliance has been synced into this warehouse yet; start with `restorepoints sync`")
+        return
+    print_table(
+        ("appliance", "tenant", "URL", "API", "server", "first synced (UTC)"),
+        [
+            (
+                row.appliance,
+                row.tenant,
+                row.base_url,
+                row.api_version,
+                (row.identity or {}).get("serverName"),
+                row.first_synced_at,
             )
             for row in rows
         ],

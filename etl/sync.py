@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from etl import __version__
+from etl.clock import utc_now
 from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
 from etl.extract.discovery import Facts, discover
@@ -24,11 +25,6 @@ from etl.load.merge import merge
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import Warehouse, write
 from etl.trip import Progress, Trip
-
-
-def utc_now() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

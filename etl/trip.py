@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -177,10 +178,13 @@ class Trip:
             return
         if await self._on_warehouse(any_staged_is_known, self.connection, self.run):
             return
+        name = self.client.name
         raise AnotherAppliance(
-            f"{self.client.name}: another appliance answers at {base_url} than the one whose restore points are kept "
-            "under this name: its identity differs and none of its points is known. Nothing was written. Give it a "
-            "name of its own, or, if the old one was replaced, run it again with --accept-new-identity."
+            f"{name}: another appliance answers at {base_url} than the one whose restore points are kept under this "
+            "name: its identity differs and none of its points is known. Nothing was written. If the old one was "
+            f"replaced, keep its history with `restorepoints appliances rename {shlex.quote(name)} "
+            f"{shlex.quote(name + '-old')}` and run this again, or let the new one go on under this name with "
+            "--accept-new-identity. If the address is wrong, correct it."
         )
 
     async def _count_present(self) -> int:

@@ -76,7 +76,7 @@ class Nights:
                 )
                 outcome.deleted = vanished.write_deletions(connection, run, "vm")
                 outcome.proven, outcome.evidence = evidence is not None, evidence
-                outcome.unconfirmed = unconfirmed
+                outcome.unconfirmed, outcome.crawls = unconfirmed, 1
                 state = ApplianceState("https://north", api_version, None, "UTC")
                 ledger.finish(connection, run, [outcome], state, self.now)
         self.now += timedelta(days=1)

@@ -112,12 +112,19 @@ def look_up(connection: Connection, name: str) -> KnownAppliance | None:
         return None
     finished = (
         select(SyncRun.api_version, SyncRun.tool_version)
-        .where(SyncRun.appliance_id == found.appliance_id, SyncRun.status.in_(FINISHED))
+        # a replay of rejected records has crawled nothing, and tells nothing of the appliance
+        .where(SyncRun.appliance_id == found.appliance_id, SyncRun.status.in_(FINISHED), SyncRun.crawls > 0)
         .order_by(SyncRun.run_number.desc())
         .limit(1)
     )
     api_version, tool_version = connection.execute(finished).first() or (None, None)
     return KnownAppliance(found.appliance_id, found.base_url, found.identity or {}, api_version, tool_version)
+
+
+def rename(connection: Connection, old: str, new: str) -> bool:
+    """Gives an appliance another name, which is free; false if there is none of the old name."""
+    renamed = connection.execute(update(Appliance).where(Appliance.name == old).values(name=new))
+    return renamed.rowcount > 0
 
 
 def start(connection: Connection, appliance_id: int, *, base_url: str, now: datetime) -> Run:

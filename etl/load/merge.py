@@ -6,6 +6,7 @@ over 100,000 unchanged rows moves no row counter and still wrote 14.9 MB of writ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import compress
 from typing import Any, Final
 
@@ -67,6 +68,7 @@ def merge(
     *,
     other_api_version: bool,
     restamp: bool,
+    replayed: Sequence[str] | None = None,
 ) -> CollectionOutcome:
     """Writes one staged collection into points, versions and rejected records, in the caller's transaction.
 
@@ -78,6 +80,7 @@ def merge(
         other_api_version: the appliance was last read at another API version, so that a column filled for the
             first time, or a job session under its new id, is `restated` and not `changed`.
         restamp: rewrite hashes that are out of date although nothing else differs (after an upgrade of the program).
+        replayed: the rejected records whose items are staged, where the appliance itself was not read.
 
     Returns:
         the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.
@@ -89,7 +92,7 @@ def merge(
     outcome.updated = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
     written = sum(kinds.values()) - kinds.get("restamped", 0)
     outcome.unchanged = known.count_met() + _count_staged(connection, collection) - written
-    outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection)
+    outcome.rejected, outcome.field_errors = merge_rejected(connection, run, collection, replayed)
     outcome.extracted = outcome.inserted + outcome.updated + outcome.unchanged + outcome.reappeared + outcome.rejected
     # updates before inserts: they are planned by statistics that do not know of rows inserted a moment ago, and joined
     # 100,000 new points to as many changes row by row, for minutes

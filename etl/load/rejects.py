@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Text, func, insert, literal, select, update
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Text, bindparam, func, insert, literal, select, update
 
 from etl.load.ledger import Run
 from etl.load.models import REJECTED
 from etl.load.staging import REJECTED_COLUMNS, STAGED_REJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """An open rejected record: `raw` is the item as received, escaped, at most 64 kB."""
+
+    record_hash: str
+    raw: str
+
+
+def open_records(connection: Connection, appliance_id: int) -> dict[str, list[StoredRecord]]:
+    """Collection → its records that the newest run which read it met."""
+    rows = connection.execute(
+        select(REJECTED.c.collection, REJECTED.c.record_hash, REJECTED.c.raw)
+        .where(REJECTED.c.appliance_id == appliance_id, REJECTED.c.resolved_run.is_(None))
+        .order_by(REJECTED.c.collection, REJECTED.c.first_run, REJECTED.c.record_hash)
+    )
+    found: dict[str, list[StoredRecord]] = {}
+    for row in rows:
+        found.setdefault(row.collection, []).append(StoredRecord(row.record_hash, row.raw))
+    return found
 
 
 def count_rejected(connection: Connection, collection: str) -> tuple[int, int]:
@@ -20,10 +44,13 @@ def count_rejected(connection: Connection, collection: str) -> tuple[int, int]:
     return items, fields
 
 
-def merge_rejected(connection: Connection, run: Run, collection: str) -> tuple[int, int]:
+def merge_rejected(
+    connection: Connection, run: Run, collection: str, replayed: Sequence[str] | None = None
+) -> tuple[int, int]:
     """Writes the staged rejected records of one collection, in the caller's transaction.
 
-    A record that was open and did not come again is resolved by this run.
+    A record that was open and did not come again is resolved by this run; where only some were read again, their
+    hashes are `replayed`, and the others stay as they are.
 
     Returns:
         how many whole items, and how many single fields, were rejected in this run.
@@ -50,7 +77,7 @@ def merge_rejected(connection: Connection, run: Run, collection: str) -> tuple[i
                 .where(of_collection, REJECTED.c.record_hash.is_(None)),
             )
         )
-    connection.execute(
+    resolve = (
         update(REJECTED)
         .where(
             REJECTED.c.appliance_id == run.appliance_id,
@@ -60,4 +87,10 @@ def merge_rejected(connection: Connection, run: Run, collection: str) -> tuple[i
         )
         .values(resolved_run=run.run_number)
     )
+    if replayed is None:
+        connection.execute(resolve)
+    elif replayed:
+        connection.execute(
+            resolve.where(REJECTED.c.record_hash == bindparam("replayed")), [{"replayed": one} for one in replayed]
+        )
     return items, fields

@@ -6,6 +6,17 @@ from sqlalchemy import Connection, select
 
 from etl.errors import UsageError
 from etl.load.models import Appliance
+from etl.load.warehouse import Warehouse
+
+
+def appliances_of(warehouse: Warehouse, name: str | None) -> list[str]:
+    """The name of the one appliance that is named, or those of all.
+
+    Raises:
+        UsageError: the warehouse holds no appliance of this name.
+    """
+    with warehouse.connect() as connection:
+        return list(appliances_asked(connection, name))
 
 
 def appliances_asked(connection: Connection, name: str | None) -> dict[str, int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from etl.load.ledger import FINISHED
 from etl.load.models import Appliance, RestorePoint, SyncRun
 from etl.load.warehouse import Warehouse
 
@@ -24,7 +25,7 @@ class ApplianceStatus:
     last_started_at: datetime | None
     error: str | None
     data_as_of: datetime | None
-    """Start of the newest run whose data is in the warehouse."""
+    """Start of the newest run whose snapshot is proven; null before the first."""
     hours_behind: float | None
     restore_points: int
     deleted: int
@@ -38,7 +39,7 @@ def status_of(warehouse: Warehouse, now: datetime) -> list[ApplianceStatus]:
     last = newest.subquery()
     fresh = (
         select(SyncRun.appliance_id, func.max(SyncRun.started_at).label("data_as_of"))
-        .where(SyncRun.status.in_(("succeeded", "partial")))
+        .where(SyncRun.status.in_(FINISHED), SyncRun.snapshot_proven.is_(True))
         .group_by(SyncRun.appliance_id)
         .subquery()
     )

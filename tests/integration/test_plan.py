@@ -8,11 +8,12 @@ from typing import Any
 
 from nights import counting_writes
 
+from etl.clock import utc_now
 from etl.extract.endpoint import Endpoint
 from etl.load.warehouse import Warehouse
 from etl.plan import Plan, plan_appliance
 from etl.simulator import Estate, SimulatedAppliance, simulate
-from etl.sync import Source, utc_now
+from etl.sync import Source
 
 Rows = Callable[..., list[dict[str, Any]]]
 
