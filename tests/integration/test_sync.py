@@ -179,6 +179,26 @@ def test_an_appliance_that_serves_less_than_before_is_not_read_silently(sync: Sy
     assert named.status == "succeeded"
 
 
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [("v1", "v8.1"), ("v1", "v2"), ("v2", "v3"), ("v3", "v4"), ("v4", "v5"), ("v5", "v6"), ("v6", "v7"), ("v7", "v8")],
+)
+def test_an_upgrade_of_the_appliance_changes_no_restore_point(sync: Sync, rows: Rows, older: str, newer: str) -> None:
+    estate = Estate.from_seed(5, machines=4, days=9)
+    with simulate(estate, version=older) as appliance:
+        first = sync(appliance)
+    with simulate(estate, version=newer) as appliance:
+        second, third = sync(appliance), sync(appliance)
+    assert (second.status, second.inserted, second.deleted, second.reappeared) == ("succeeded", 0, 0, 0)
+    counted = rows("select change, count(*) as n from restore_point_versions group by change")
+    changes = {row["change"]: row["n"] for row in counted}
+    assert changes.keys() <= {"appeared", "restated"}
+    assert changes.get("restated", 0) <= second.updated
+    if (older, newer) == ("v1", "v8.1"):
+        assert changes["restated"] == first.inserted  # session numbers became UUIDs, machines got their names
+    assert (third.updated, third.unchanged) == (0, first.inserted)
+
+
 def test_what_no_database_can_hold_of_an_identity_is_left_out(sync: Sync, rows: Rows) -> None:
     from starlette.responses import JSONResponse
 
