@@ -37,6 +37,7 @@ def test_every_command_runs_as_shown(
     there = {
         "https://vba.example.net": appliance.url,
         "postgresql://restorepoints@db.example.net/backups": f"'{postgres_url}'",
+        "6f1c0c52-0f0e-4a3e-9d0a-2f8d3c1b7a55": appliance.estate.points[0].id,
     }
     environ["PATH"] = f"{COMMAND.parent}:{environ['PATH']}"
     commands = [line for block in blocks("sh") for line in block.splitlines() if line not in ELSEWHERE]
