@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import compress
@@ -26,6 +26,7 @@ from etl.load.snapshot import any_staged_is_known, count_distinct
 from etl.load.staging import Staging, open_staging
 from etl.load.thread import WarehouseThread
 from etl.transform.hashing import hash_items
+from etl.transform.text import point_ids
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -123,6 +124,13 @@ class Trip:
             ids = await self._on_warehouse(vanished.vanished_ids, self.connection, reading.collection)
             if not ids:
                 continue
+            listed = _ids_of(reading.last_read)
+            if reading.last_read and not listed:
+                reading.unconfirmed, reading.doubt = (
+                    len(ids),
+                    "nothing listed has a readable id to compare with",
+                )
+                continue
             answered = 0
 
             def on_answers(count: int, reading: Reading = reading, total: int = len(ids)) -> None:
@@ -135,7 +143,7 @@ class Trip:
                 self.api_version,
                 reading.collection,
                 ids,
-                listed=[one for one in map(_id_of, reading.last_read) if one is not None],
+                listed=listed,
                 on_answers=on_answers,
             )
             reading.unconfirmed, reading.doubt = found.unconfirmed, found.reason
@@ -172,7 +180,7 @@ class Trip:
         differs = (
             any(facts.identity[key] != known.identity[key] for key in told) if told else known.base_url != base_url
         )
-        if not differs or not await self._count_present():
+        if not differs or not await self._on_warehouse(vanished.knows_any, self.connection, self.run.appliance_id):
             return
         if any(reading.known.count_met() for reading in self.readings):
             return
@@ -270,6 +278,12 @@ class Trip:
 
 class _Identified(msgspec.Struct):
     id: str
+
+
+def _ids_of(items: Sequence[bytes]) -> list[str]:
+    """The readable ids, spelled as vanished points are asked for: a control proves nothing if it asks otherwise."""
+    ids = point_ids([_id_of(item) for item in items])
+    return [one for row, one in enumerate(ids.values) if one is not None and row not in ids.faults]
 
 
 def _id_of(item: bytes) -> str | None:

@@ -32,6 +32,8 @@ _SPARE_TRIES = 16
 """In a whole crawl, besides one for each stride that it has come: a thread that is lost over and over is let go."""
 _MOST_IDLE = 10
 """Pages in a row that are the same although no rows came: more than were under way when something changed."""
+_MOST_CHASED = 20
+"""Short pages in a row with a few new rows each: a collection that grows as fast as it is read, and tells no total."""
 
 
 class Crawl:
@@ -97,6 +99,7 @@ class _Tally:
     furthest: int = 0
     rows: int = 0
     idle: int = 0
+    chased: int = 0
     seams_hold: bool = True
     ascending: bool = True
     quiet: bool = True
@@ -119,6 +122,10 @@ class _Tally:
         self.ascending &= seam.ascending
         self.quiet &= seam.exact
         ended = _ended(page, seam)
+        self.chased = self.chased + 1 if not ended and _is_chased(page, seam) else 0
+        if self.chased > _MOST_CHASED:
+            self.seams_hold = False  # what such a page left out and what came meanwhile look alike
+            return True
         if ended:
             self.single_page = before is None or (self.answers == 2 and _held_all(before, page, seam))
         else:
@@ -261,6 +268,12 @@ def _ended(page: Answered, seam: Seam) -> bool:
     total, end = page.envelope.total, page.rows.end
     nothing_new = seam.repeated == len(page.rows.keys)
     return page.short and (end == total or (nothing_new and (total is None or total < end)))
+
+
+def _is_chased(page: Answered, seam: Seam) -> bool:
+    """Tell whether a page would be the last one but for a tenth of new rows at most; no cap makes pages so short."""
+    new = len(page.rows.keys) - seam.repeated
+    return page.short and page.envelope.total is None and 0 < new <= max(1, page.limit // 10)
 
 
 def _held_all(first: Answered, last: Answered, seam: Seam) -> bool:

@@ -162,6 +162,12 @@ def count_present(connection: Connection, appliance_id: int) -> int:
     return connection.scalar(present) or 0
 
 
+def knows_any(connection: Connection, appliance_id: int) -> bool:
+    """Whether the warehouse has ever seen a point of this appliance, present or deleted."""
+    one = select(RestorePoint.appliance_id).where(RestorePoint.appliance_id == appliance_id).limit(1)
+    return connection.scalar(one) is not None
+
+
 def unstage_gone(connection: Connection, run: Run, collection: str) -> None:
     """Before the merge: what an early crawl read of a known point that is gone now makes no version any more."""
     known = select(POINTS.c.restore_point_id).where(

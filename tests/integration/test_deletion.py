@@ -122,6 +122,29 @@ def test_what_cannot_be_confirmed_is_kept_and_said(
     assert rows("select unconfirmed from sync_run_collections where run_number = 2") == [{"unconfirmed": 2}]
 
 
+def test_an_appliance_that_minds_the_case_of_an_id_loses_nothing(sync: Sync, rows: Rows) -> None:
+    """Ids are kept in lower case; where it lists them in upper case and knows no other, its 404 means nothing."""
+    listed = [{**item, "id": item["id"].replace("00000000-", "ABCDEF00-", 1)} for item in items(*range(10))]
+
+    def minds_case(one: str) -> Response | None:
+        return None if one == one.upper() else JSONResponse({"title": "Not Found", "status": 404}, 404)
+
+    with simulate(Estate.from_items(listed), version="v8.1") as appliance:
+        sync(appliance)
+        appliance.estate.hide(listed[3]["id"])
+        with appliance.before_request(by_id(minds_case)):
+            result = sync(appliance)
+    assert (result.deleted, result.unconfirmed, deleted(rows)) == (0, 1, set())
+
+
+def test_a_list_without_a_readable_id_is_no_control(sync: Sync, rows: Rows) -> None:
+    with simulate(Estate.from_items(items(*range(3))), version="v8.1") as appliance:
+        sync(appliance)
+    with simulate(Estate.from_items([{**item, "id": 7.5} for item in items(*range(3))]), version="v8.1") as appliance:
+        result = sync(appliance)
+    assert (result.deleted, result.unconfirmed, result.rejected, deleted(rows)) == (0, 3, 3, set())
+
+
 def test_a_control_that_fails_afterwards_takes_the_deletions_back(sync: Sync, rows: Rows) -> None:
     asked: list[str] = []
 
@@ -275,6 +298,17 @@ class TestIdentity:
         assert accepted.status == "succeeded"
         assert accepted.deleted == len(before)
         assert rows("select base_url from appliances") == [{"base_url": other.url}]
+
+    def test_points_that_are_all_gone_still_tell_it(self, sync: Sync, rows: Rows) -> None:
+        with simulate(Estate.from_items(items(1, 2)), version="v8.1") as first:
+            sync(first)
+            first.estate.delete(id_of(1), id_of(2))
+            assert sync(first).deleted == 2
+        with simulate(Estate.from_items(items(3, 4)), version="v8.1") as other:
+            other.estate.identity = replace(other.estate.identity, database_id="another", azure_vm_id="other")
+            refused = sync(other)
+        assert refused.status == "failed"
+        assert len(rows("select * from restore_points")) == 2
 
     def test_an_appliance_that_moved_goes_on(self, sync: Sync, rows: Rows) -> None:
         estate = Estate.from_seed(1, machines=3, days=3)

@@ -192,6 +192,29 @@ def test_a_collection_that_shrinks_and_one_that_grows_meanwhile():
     assert len(ids(pages)) == 2000
 
 
+def test_a_collection_that_grows_as_fast_as_it_is_read_has_an_end_and_no_proof():
+    """Without a total, and a row more at every request: the last page is never the same twice."""
+    asked = 0
+
+    def growing(offset, limit):
+        nonlocal asked
+        asked += 1
+        return envelope(offset, limit, None, POINTS[offset : min(offset + limit, 250 + asked)])
+
+    with simulate(Estate.from_items([], version="v8"), version="v8") as appliance:
+        appliance.before_request(answering(growing))
+
+        async def crawled(client):
+            crawl = Crawl(client, "v8", "vm", page_size=100)
+            return [page async for page in crawl.pages()], crawl.report
+
+        pages, report = run(appliance, crawled)
+    assert ids(pages)[:250] == [point["id"] for point in POINTS[:250]]
+    assert asked < 40
+    assert not report.seams_hold
+    assert not report.single_page
+
+
 def test_a_missing_offset_or_limit_is_no_obstacle():
     def make(offset, limit):
         return JSONResponse({"totalCount": 250, "results": POINTS[offset : min(offset + limit, 250)]})
