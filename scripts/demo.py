@@ -11,9 +11,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import select
+
 from etl import console
 from etl.extract.endpoint import Endpoint
 from etl.load import schema
+from etl.load.models import RestorePoint
 from etl.load.warehouse import Warehouse
 from etl.report.queries import answer
 from etl.simulator import Estate, SimulatedAppliance, simulate
@@ -54,6 +57,7 @@ def main() -> None:
             "new in the first",
             "new since",
             "changed since",
+            "gone since",
             "unchanged in the last",
             "seconds each",
         ),
@@ -65,6 +69,7 @@ def main() -> None:
                 results[0].inserted,
                 sum(one.inserted for one in results[1:]),
                 sum(one.updated for one in results[1:]),
+                sum(one.deleted for one in results[1:]),
                 results[-1].unchanged,
                 f"{sum(one.seconds for one in results) / len(results):.2f}",
             )
@@ -76,11 +81,20 @@ def main() -> None:
         print(f"\n{title} (sql/{question}.sql):\n")
         console.print_table(columns, [[shown(value) for value in row] for row in rows])
 
-    command = shlex.join([str(Path(sys.executable).parent / "restorepoints"), "status", "--warehouse", str(warehouse)])
-    print(
-        f"\nAll of it is in {FOLDER}/restorepoints.db, made in {time.monotonic() - began:.0f} s. Try next:"
-        f"\n\n  {command}"
+    restorepoints = str(Path(sys.executable).parent / "restorepoints")
+    two_weeks_ago = first_night + timedelta(days=NIGHTS - 14)
+    commands = (
+        ("how fresh each appliance is", "status"),
+        (
+            "what existed two weeks ago, and how sure that is",
+            "as-of",
+            f"{two_weeks_ago:%F}",
+        ),
+        ("the life of a restore point that is gone", "history", newest_gone(warehouse)),
     )
+    print(f"\nAll of it is in {FOLDER}/restorepoints.db, made in {time.monotonic() - began:.0f} s. Try next:")
+    for explained, *arguments in commands:
+        print(f"\n  {shlex.join([restorepoints, *arguments, '--warehouse', str(warehouse)])}  # {explained}")
     if any(one.status != "succeeded" for results in runs.values() for one in results):
         sys.exit(1)
 
@@ -88,6 +102,13 @@ def main() -> None:
 def sync(name: str, appliance: SimulatedAppliance, warehouse: Warehouse) -> RunResult:
     endpoint = Endpoint(name, appliance.url, appliance.behaviour.username, appliance.behaviour.password)
     return asyncio.run(sync_appliance(Source(endpoint), warehouse, now=lambda: appliance.clock.now))
+
+
+def newest_gone(warehouse: Warehouse) -> str:
+    """The id of a restore point that was found gone last."""
+    gone = select(RestorePoint.restore_point_id).where(RestorePoint.deleted_at.is_not(None))
+    with warehouse.connect() as connection:
+        return connection.scalars(gone.order_by(RestorePoint.deleted_at.desc()).limit(1)).one()
 
 
 def shown(value: object) -> object:

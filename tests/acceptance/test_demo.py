@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -33,6 +34,9 @@ def test_thirty_nights_and_three_answers(tmp_path: Path) -> None:
     shown = [name for (name,) in machines if name]
     assert len(shown) >= 10
     assert all(name in done.stdout for name in shown)
-    command = done.stdout.strip().splitlines()[-1].split()
-    status = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "acme-south" in status.stdout
+    commands = [shlex.split(line, comments=True) for line in done.stdout.splitlines() if "--warehouse" in line]
+    told = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands]
+    assert [command[1] for command in commands] == ["status", "as-of", "history"]
+    assert "acme-south" in told[0]
+    assert "watched from" in told[1]
+    assert "deleted after" in told[2]
