@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, select
 
 from etl.errors import AlreadyRunning, PooledConnection, WarehouseError
 from etl.load.models import Appliance, SyncRun
-from etl.load.warehouse import Warehouse
+from etl.load.warehouse import DATABASE_ERRORS, Warehouse
 
 #: First half of the advisory lock's key on PostgreSQL ("rp" in ASCII); the second half is the appliance's number.
 ADVISORY_CLASS = 0x7270
@@ -48,7 +48,14 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
     connection.commit()
     if not locked:
         raise AlreadyRunning(_holder(warehouse, appliance_id))
-    yield
+    try:
+        yield
+    finally:
+        # a server lets go of a closed connection's locks a moment later, when the next run may have begun
+        with suppress(*DATABASE_ERRORS):
+            connection.rollback()
+            connection.scalar(select(func.pg_advisory_unlock(ADVISORY_CLASS, appliance_id)))
+            connection.commit()
 
 
 def _refuse_pooler(warehouse: Warehouse, connection: Connection) -> None:

@@ -58,6 +58,12 @@ CHANGES: Final = Table(
 #: Above this share of changed points the planner's statistics no longer fit: without fresh ones, closing the versions
 #: of 1 % took 9 s after a first load (a nested loop), with them 28 ms.
 ANALYZE_ABOVE: Final = 0.1
+#: The columns whose statistics decide how later runs are planned. Without those of the last three, a night of 1 %
+#: compared every point with every changed one: 5 s at 30,000 points.
+_JOINED_BY: Final = {
+    POINTS: ("appliance_id", "restore_point_id", "collection", "deleted_at", "source_hash"),
+    VERSIONS: ("appliance_id", "restore_point_id", "valid_to"),
+}
 
 
 def merge(
@@ -103,8 +109,8 @@ def merge(
         _insert_points(connection, run, collection)
         _insert_versions(connection, run)
     if sum(kinds.values()) > ANALYZE_ABOVE * outcome.extracted and connection.dialect.name == "postgresql":
-        for table in (POINTS, VERSIONS):
-            connection.execute(text(f"analyze {table.name} (appliance_id, restore_point_id)"))
+        for table, columns in _JOINED_BY.items():
+            connection.execute(text(f"analyze {table.name} ({', '.join(columns)})"))
     return outcome
 
 

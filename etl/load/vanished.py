@@ -42,7 +42,7 @@ _temporary = MetaData()
 _NOT_MET: Final = Table(
     "hashes_not_met",
     _temporary,
-    Column("source_hash", BigInteger),
+    Column("source_hash", BigInteger, primary_key=True, autoincrement=False),
     Column("met_early", Boolean),
     prefixes=["temporary"],
 )

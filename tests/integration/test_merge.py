@@ -10,6 +10,7 @@ from nights import FIRST_NIGHT, FIRST_OBSERVED, Nights, counting_writes
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from etl.load import schema
 from etl.load.models import RejectedRecord, RestorePoint, RestorePointVersion, SyncRun
 from etl.load.warehouse import Warehouse
 
@@ -260,6 +261,20 @@ def test_sqlite_keeps_instants_in_one_form_that_sorts(nights: Nights, rows: Any)
         assert row == {"point_in_time": "2026-02-28 23:00:11.000000", "first_seen_at": "2026-03-01 02:00:01.123456"}
     else:
         assert row["point_in_time"] == datetime(2026, 2, 28, 23, 0, 11, tzinfo=UTC)
+
+
+def test_a_first_load_tells_the_planner_what_later_runs_join_by(postgres_url: str) -> None:
+    """PostgreSQL took thousands of points for one, and compared each of them with each that had changed."""
+    warehouse = Warehouse(postgres_url)
+    schema.upgrade(warehouse)
+    Nights(warehouse).load([item(number) for number in range(200)])
+    with warehouse.connect() as connection:
+        known = {tuple(row) for row in connection.execute(text("select tablename, attname from pg_stats"))}
+    for table, columns in {
+        "restore_points": ("appliance_id", "restore_point_id", "collection", "source_hash"),
+        "restore_point_versions": ("appliance_id", "restore_point_id"),
+    }.items():
+        assert {(table, column) for column in columns} <= known
 
 
 def test_a_run_of_a_dead_process_is_marked_abandoned_by_the_next(nights: Nights) -> None:

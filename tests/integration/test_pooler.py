@@ -34,3 +34,18 @@ def test_a_run_through_a_transaction_pooler_is_refused(postgres_url: str) -> Non
     assert "a pooler in transaction mode" in str(result.error)
     assert locks == 0
     assert seconds < 10
+
+
+def test_the_lock_is_free_the_moment_a_run_ends(postgres_url: str) -> None:
+    """A server drops the locks of a closed connection a moment later: the next run would be refused by a dead one."""
+    warehouse = Warehouse(postgres_url)
+    schema.upgrade(warehouse)
+    with (
+        simulate(Estate.from_seed(3, machines=1, days=1), version="v8.1") as appliance,
+        warehouse.connect() as watching,
+    ):
+        source = Source(Endpoint("north", appliance.url, "reporter", "simulated-password"))
+        for _ in range(10):
+            assert asyncio.run(sync_appliance(source, warehouse)).status == "succeeded"
+            assert watching.scalar(text("select count(*) from pg_locks where locktype = 'advisory'")) == 0
+            watching.rollback()
