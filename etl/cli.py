@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl import __version__, cli_warehouse, console
+from etl import __version__, cli_warehouse, console, stopping
 from etl.clock import utc_now
 from etl.errors import RestorepointsError, UsageError
 from etl.options import (
@@ -36,8 +34,6 @@ from etl.options import (
 if TYPE_CHECKING:
     from etl.load.warehouse import Warehouse
 
-T = TypeVar("T")
-
 app = typer.Typer(
     name="restorepoints",
     help="Keeps a SQL warehouse in step with the restore points of Veeam Backup for Microsoft Azure appliances, "
@@ -52,10 +48,14 @@ app.add_typer(cli_warehouse.app)
 
 def main() -> None:
     """The command `restorepoints`: every error becomes one sentence and an exit status."""
+    stopping.heed()
     console.prepare_streams()
     debug = "--debug" in sys.argv
     try:
         app(prog_name="restorepoints")
+    except stopping.Stopped as stopped:
+        console.say(f"restorepoints: {stopped.how}; the warehouse is as the last finished run left it")
+        sys.exit(stopped.code)
     except RestorepointsError as error:
         if debug:
             raise
@@ -125,7 +125,7 @@ def sync(
         source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
         try:
             with console.progress_bars() as show:
-                result = _run(sync_appliance(source, store, accepted=accepted, on_progress=show))
+                result = stopping.run(sync_appliance(source, store, accepted=accepted, on_progress=show))
         except Exception as error:
             if debug:
                 raise
@@ -162,7 +162,7 @@ def plan(
     for one, where in zip(chosen, endpoints, strict=True):
         source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
         with console.progress_bars() as show:
-            found = _run(plan_appliance(source, store, now=utc_now, on_progress=show))
+            found = stopping.run(plan_appliance(source, store, now=utc_now, on_progress=show))
         console.print_plan(found, as_json=output is Output.json)
         failed = failed or found.error is not None
     if failed:
@@ -187,7 +187,7 @@ def check(
 
     failed = False
     for one in chosen:
-        finding = _run(check_appliance(endpoint(one, settings), one.api_version, one.workloads, utc_now))
+        finding = stopping.run(check_appliance(endpoint(one, settings), one.api_version, one.workloads, utc_now))
         if output is Output.json:
             console.print_json(asdict(finding))
         else:
@@ -270,33 +270,3 @@ def _prepare_schema(store: Warehouse, *, migrate: bool) -> None:
         schema.upgrade(store)
     else:
         schema.check(store)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs `work` to its end; SIGTERM ends it in order, as Ctrl-C does, and the program leaves with 143."""
-    import asyncio
-
-    terminated = False
-
-    async def until_terminated() -> T:
-        task = asyncio.ensure_future(work)
-
-        def stop() -> None:
-            nonlocal terminated
-            terminated = True
-            task.cancel()
-
-        if sys.platform != "win32":
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
-        return await task
-
-    try:
-        return asyncio.run(until_terminated())
-    except KeyboardInterrupt:
-        console.say("restorepoints: interrupted; the warehouse is as the last finished run left it")
-        sys.exit(130)
-    except asyncio.CancelledError:
-        if terminated:
-            console.say("restorepoints: terminated; the warehouse is as the last finished run left it")
-            sys.exit(143)
-        raise

@@ -161,16 +161,17 @@ def warehouse(url: str, beside: Path) -> str:
         raise ValueError(f"is a {dialect} URL; a warehouse is on PostgreSQL (postgresql://) or SQLite (sqlite:///).")
     if driver not in ("", "pysqlite"):
         raise ValueError(f"asks for the driver {driver}; write sqlite:///.")
-    file, question, query = rest.partition("?")
-    if not file.startswith("/") and file:
+    if not rest.startswith("/") and rest:
         raise ValueError("needs three slashes before the file name: sqlite:///restorepoints.db")
-    file = file[1:]
+    file = rest[1:]
     if file in ("", ":memory:") or file.startswith("file:"):
         raise ValueError("names no file; a warehouse is kept: sqlite:///restorepoints.db")
+    if "?" in file:
+        raise ValueError("has a question mark; a warehouse on SQLite is a file, without parameters.")
     path = (beside / file).resolve()
     if "?" in str(path):
         raise ValueError("is below a directory with a question mark in its name, which no SQLite URL can say.")
-    return f"sqlite:///{path.as_posix()}{question}{query}"
+    return f"sqlite:///{path.as_posix()}"
 
 
 def _no_url(text: str) -> str:

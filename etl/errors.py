@@ -21,6 +21,7 @@ RestorepointsError
         ├── SchemaBehind
         ├── SchemaAhead
         ├── AlreadyRunning
+        ├── LockLost
         └── PooledConnection
 """
 
@@ -118,6 +119,10 @@ class SchemaAhead(WarehouseError):
 
 class AlreadyRunning(WarehouseError):
     """Another run of this appliance is under way."""
+
+
+class LockLost(WarehouseError):
+    """The lock of this run did not hold."""
 
 
 class PooledConnection(WarehouseError):

@@ -59,13 +59,17 @@ def replay_appliance(name: str, warehouse: Warehouse, *, now: Callable[[], datet
                 with write(connection):
                     run = ledger.start(connection, known.appliance_id, base_url=known.base_url, now=now())
                 outcomes = _write(connection, run, records, known.api_version or "", now)
-    except (*DATABASE_ERRORS, RestorepointsError) as error:
-        explained = error if isinstance(error, RestorepointsError) else warehouse.explain(error)
-        if run is None:
+    except BaseException as error:
+        explained = warehouse.explain(error) if isinstance(error, DATABASE_ERRORS) else error
+        reason = (
+            str(explained) if isinstance(explained, RestorepointsError) else "the run was stopped before it was over"
+        )
+        if run is not None:
+            with suppress(RestorepointsError), warehouse.begin() as connection:
+                ledger.fail(connection, run, reason, now())
+        if run is None or not isinstance(explained, RestorepointsError):
             raise explained from error
-        with suppress(RestorepointsError), warehouse.begin() as connection:
-            ledger.fail(connection, run, str(explained), now())
-        return RunResult(name, "failed", run.run_number, error=str(explained))
+        return RunResult(name, "failed", run.run_number, error=reason)
     sums = ledger.sums(outcomes)
     return RunResult(
         name,

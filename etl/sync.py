@@ -22,9 +22,15 @@ from etl.load import ledger, vanished
 from etl.load.ledger import ApplianceState, CollectionOutcome, KnownAppliance, Run
 from etl.load.locks import run_lock
 from etl.load.merge import merge
+from etl.load.sqlite import fold_log
 from etl.load.thread import WarehouseThread
-from etl.load.warehouse import Warehouse, write
+from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
 from etl.trip import Progress, Trip
+
+#: Seconds that a run which is told to stop takes at most to write that down.
+STOP_SECONDS = 5
+#: Bytes of SQLite's log that a person should know of.
+LARGE_LOG = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,11 @@ async def sync_appliance(
     """
     began = time.monotonic()
     name = source.endpoint.name
-    run_number = None
+    begun: list[Run] = []  # told by the warehouse's thread, so that a run stopped while it begins is written down too
     try:
         async with WarehouseThread(warehouse) as on_warehouse:
-            known, connection, run = await on_warehouse(_open, on_warehouse, source, now)
-            run_number = run.run_number
             try:
+                known, connection, run = await on_warehouse(_open, on_warehouse, source, now, begun)
                 async with ApplianceClient(source.endpoint) as client:
                     facts = await discover(client, source.api_version, known.api_version, now)
                     trip = Trip(client, facts, run, connection, on_warehouse, on_progress)
@@ -104,33 +109,39 @@ async def sync_appliance(
                         trip.withhold()
                     else:
                         await trip.confirm()
-                outcomes = await on_warehouse(
-                    _write, source, known, facts, trip, now, withheld, bool(guard) and accepted.mass_deletion
+                state = _state(source, facts)
+                run, outcomes = await on_warehouse(
+                    _write, known, state, trip, now, withheld, bool(guard) and accepted.mass_deletion
                 )
+                warnings = await on_warehouse(_afterwards, name, warehouse, connection, run, state)
             except BaseException as error:
-                with suppress(WarehouseError):  # if it is the warehouse that broke, the next run says so
-                    await on_warehouse(_fail, warehouse, run, _reason(error), now)
+                # if it is the warehouse that broke, the next run says so; who is told to stop does not wait for it long
+                patience = None if isinstance(error, RestorepointsError) else STOP_SECONDS
+                with suppress(WarehouseError, TimeoutError):
+                    async with asyncio.timeout(patience):
+                        await on_warehouse(_fail, warehouse, begun, _reason(error), now)
                 raise
     except RestorepointsError as error:
         seconds = round(time.monotonic() - began, 3)
+        run_number = begun[0].run_number if begun else None
         return RunResult(name, "failed", run_number, seconds=seconds, error=str(error))
     sums = ledger.sums(outcomes)
     return RunResult(
         name,
         "succeeded" if withheld is None else "partial",
-        run_number,
+        run.run_number,
         snapshot_proven=sums["snapshot_proven"],
         evidence=ledger.weakest_evidence(outcomes),
         seconds=round(time.monotonic() - began, 3),
         error=withheld,
         collections=[asdict(outcome) for outcome in outcomes],
-        warnings=_warnings(name, trip),
+        warnings=_warnings(name, trip) + warnings,
         **{count: sums[count] for count in RunResult.__slots__ if count in ledger.COUNTED},
     )
 
 
 def _open(
-    on_warehouse: WarehouseThread, source: Source, now: Callable[[], datetime]
+    on_warehouse: WarehouseThread, source: Source, now: Callable[[], datetime], begun: list[Run]
 ) -> tuple[KnownAppliance, Connection, Run]:
     """The appliance's lock on a connection of the run's own, and the run's row in the ledger."""
     warehouse, endpoint = on_warehouse.warehouse, source.endpoint
@@ -140,21 +151,12 @@ def _open(
     on_warehouse.held.enter_context(run_lock(warehouse, connection, known.appliance_id))
     with write(connection):
         run = ledger.start(connection, known.appliance_id, base_url=endpoint.url, now=now())
+    begun.append(run)
     return known, connection, run
 
 
-def _write(
-    source: Source,
-    known: KnownAppliance,
-    facts: Facts,
-    trip: Trip,
-    now: Callable[[], datetime],
-    withheld: str | None,
-    accepted_mass_deletion: bool,
-) -> list[CollectionOutcome]:
-    """The run's one transaction of data, with its rows in the ledger; then what the appliance told of itself."""
-    connection = trip.connection
-    state = ApplianceState(
+def _state(source: Source, facts: Facts) -> ApplianceState:
+    return ApplianceState(
         base_url=source.endpoint.url,
         api_version=facts.api_version,
         tenant=source.tenant,
@@ -162,6 +164,18 @@ def _write(
         identity=facts.identity,
         clock_skew_seconds=facts.clock_skew_seconds,
     )
+
+
+def _write(
+    known: KnownAppliance,
+    state: ApplianceState,
+    trip: Trip,
+    now: Callable[[], datetime],
+    withheld: str | None,
+    accepted_mass_deletion: bool,
+) -> tuple[Run, list[CollectionOutcome]]:
+    """The run's one transaction of data, with its rows in the ledger."""
+    connection = trip.connection
     run = trip.run.observing(now())
     outcomes = []
     with write(connection):
@@ -173,7 +187,7 @@ def _write(
                 run,
                 reading.collection,
                 reading.known,
-                other_api_version=known.api_version not in (None, facts.api_version),
+                other_api_version=known.api_version not in (None, state.api_version),
                 restamp=known.tool_version != __version__,
             )
             outcome.deleted = vanished.write_deletions(connection, run, reading.collection)
@@ -188,15 +202,36 @@ def _write(
             error=withheld,
             accepted_mass_deletion=accepted_mass_deletion,
         )
-    with write(connection):
-        ledger.remember(connection, run, state)
-    return outcomes
+    return run, outcomes
 
 
-def _fail(warehouse: Warehouse, run: Run, reason: str, now: Callable[[], datetime]) -> None:
+def _afterwards(name: str, warehouse: Warehouse, connection: Connection, run: Run, state: ApplianceState) -> list[str]:
+    """What the appliance told of itself, and the log of an embedded warehouse; returns what a person should know.
+
+    The data are committed, so that nothing here makes the run a failure.
+    """
+    said = []
+    try:
+        with write(connection):
+            ledger.remember(connection, run, state)
+    except DATABASE_ERRORS as error:
+        said.append(
+            f"{name}: the run is committed, but not what the appliance told about itself, which the next run writes: "
+            f"{warehouse.explain(error)}"
+        )
+    if warehouse.path is not None and (left := fold_log(warehouse.path)) > LARGE_LOG:
+        said.append(
+            f"{name}: the log beside {warehouse.path} has grown to {left // 2**20:,} MiB, because another program "
+            "keeps a transaction open that reads the warehouse; once it has ended, the next run empties the log"
+        )
+    return said
+
+
+def _fail(warehouse: Warehouse, begun: list[Run], reason: str, now: Callable[[], datetime]) -> None:
     # on a connection of its own: the run's may be what broke
-    with warehouse.begin() as connection:
-        ledger.fail(connection, run, reason, now())
+    for run in begun:
+        with warehouse.begin() as connection:
+            ledger.fail(connection, run, reason, now())
 
 
 def _reason(error: BaseException) -> str:

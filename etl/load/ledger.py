@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from etl import __version__
+from etl.errors import LockLost
 from etl.load.models import EVIDENCE, Appliance, SyncRun, SyncRunCollection
 
 #: A run that has committed data.
@@ -178,14 +179,22 @@ def finish(
     """Closes the run's row and writes one row for each collection; call it in the transaction of the data.
 
     With an `error` the run is `partial`: something of it was withheld, the rest is committed.
+
+    Raises:
+        LockLost: the row is `running` no more. Whoever holds the appliance's lock may say so, and nobody else: should a
+            lock ever fail to hold, the run that was thought dead must not write.
     """
     connection.execute(
         insert(SyncRunCollection),
         [{"appliance_id": run.appliance_id, "run_number": run.run_number, **asdict(outcome)} for outcome in outcomes],
     )
-    connection.execute(
+    closed = connection.execute(
         update(SyncRun)
-        .where(SyncRun.appliance_id == run.appliance_id, SyncRun.run_number == run.run_number)
+        .where(
+            SyncRun.appliance_id == run.appliance_id,
+            SyncRun.run_number == run.run_number,
+            SyncRun.status == "running",
+        )
         .values(
             status="succeeded" if error is None else "partial",
             error=error,
@@ -196,7 +205,13 @@ def finish(
             clock_skew_seconds=state.clock_skew_seconds,
             **sums(outcomes),
         )
-    )
+        .returning(SyncRun.run_number)
+    ).first()
+    if closed is None:
+        raise LockLost(
+            "another run of this appliance began meanwhile and took this one for dead, so its lock did not hold; "
+            "nothing was written"
+        )
 
 
 def fail(connection: Connection, run: Run, error: str, now: datetime) -> None:
@@ -224,11 +239,21 @@ def remember(connection: Connection, run: Run, state: ApplianceState) -> None:
         "tenant": state.tenant or row["tenant"],
         "time_zone": state.time_zone or row["time_zone"],
         "identity": {**(row["identity"] or {}), **state.identity},
-        "first_synced_at": row["first_synced_at"] or run.observed_at,
+        "first_synced_at": row["first_synced_at"] or _first_observed(connection, run),
     }
     changed = {column: value for column, value in wanted.items() if row[column] != value}
     if changed:
         connection.execute(update(Appliance).where(Appliance.appliance_id == run.appliance_id).values(**changed))
+
+
+def _first_observed(connection: Connection, run: Run) -> datetime:
+    """When the appliance's first finished run observed it: this one, unless that could not write it down."""
+    first = connection.scalar(
+        select(func.min(SyncRun.observed_at)).where(
+            SyncRun.appliance_id == run.appliance_id, SyncRun.status.in_(FINISHED)
+        )
+    )
+    return first or run.observed_at
 
 
 def sums(outcomes: list[CollectionOutcome]) -> dict[str, Any]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Seconds between two attempts to break off: one that comes between two statements meets nothing.
+_BREAK_OFF_EVERY = 0.05
+#: Seconds after which a server that does not answer is not asked any more.
+_FORCE_AFTER = 3.0
 
 
 class WarehouseThread:
@@ -26,7 +33,11 @@ class WarehouseThread:
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self.held = ExitStack()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warehouse")
+        self._ident = 0
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="warehouse", initializer=self._begin)
+
+    def _begin(self) -> None:
+        self._ident = threading.get_ident()
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,12 +51,23 @@ class WarehouseThread:
             self._executor.shutdown(wait=True)
 
     async def __call__(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs `function` there and waits for it.
+        """Runs `function` there and waits for it; if the wait is cancelled, the statement it is at is broken off.
 
         Raises:
             WarehouseError: for any error of the database.
         """
+        job = self._executor.submit(partial(function, *args, **kwargs))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *args, **kwargs))
+            return await asyncio.wrap_future(job)
         except DATABASE_ERRORS as error:
             raise self.warehouse.explain(error) from error
+        except asyncio.CancelledError:
+            if not job.cancel():
+                await asyncio.to_thread(self._break_off, job)
+            raise
+
+    def _break_off(self, job: Future[Any]) -> None:
+        began = time.monotonic()
+        while not job.done():
+            self.warehouse.interrupt(self._ident, forcibly=time.monotonic() - began > _FORCE_AFTER)
+            time.sleep(_BREAK_OFF_EVERY)

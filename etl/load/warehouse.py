@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from etl.errors import ConfigError, WarehouseError
+from etl.load import sqlite
 
 #: Ends a statement within a fifth of a second of its client's death, so that a killed run frees its lock at once
 #: (without it the lock was seen to be held for seconds); the rest keeps every session in UTC.
@@ -23,11 +27,13 @@ POSTGRES_SETTINGS = {
     "client_connection_check_interval": "200ms",
     "application_name": "restorepoints",
 }
-#: Seconds that a writer waits for another one's short transaction on the same SQLite file.
-SQLITE_BUSY_SECONDS = 30
+#: Seconds that a server may take to answer at all; a URL may say otherwise.
+CONNECT_SECONDS = 10
+#: Seconds that a server may take to break a statement off.
+CANCEL_SECONDS = 2
 
 #: What a statement on the warehouse may raise; `Warehouse.explain` puts it in words.
-DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error)
+DATABASE_ERRORS = (SQLAlchemyError, psycopg.Error, sqlite3.Error)
 
 to_json = partial(msgspec.json.encode, order="sorted")
 
@@ -39,10 +45,14 @@ class Warehouse:
     """
 
     def __init__(self, url: str) -> None:
+        self._open: dict[int, tuple[Any, dict[Any, Any], int]] = {}
         try:
             self.url: URL = make_url(url)
             self.engine: Engine = create_engine(
-                self.url, poolclass=NullPool, json_serializer=lambda value: to_json(value).decode()
+                self.url,
+                poolclass=NullPool,
+                json_serializer=lambda value: to_json(value).decode(),
+                **self._connecting(),
             )
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             raise ConfigError(
@@ -50,12 +60,50 @@ class Warehouse:
             ) from error
         self.dialect = self.engine.dialect.name
         if self.dialect == "sqlite":
-            event.listen(self.engine, "connect", _prepare_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+            event.listen(self.engine, "connect", sqlite.prepare)
+            event.listen(self.engine, "begin", sqlite.begin)
         elif self.dialect == "postgresql":
             event.listen(self.engine, "connect", _prepare_postgresql)
         else:
             raise WarehouseError(f"a warehouse on {self.dialect} is not supported; use SQLite or PostgreSQL")
+        event.listen(self.engine, "connect", self._note_opened)
+        event.listen(self.engine, "close", self._note_closed)
+
+    def _connecting(self) -> dict[str, Any]:
+        """How the engine comes to its connections."""
+        if self.url.get_backend_name() == "sqlite":
+            if self.url.query or not self.url.database:
+                raise ConfigError("a warehouse on SQLite is a file, without parameters: sqlite:///FILE")
+            return {"creator": partial(sqlite.open_file, Path(self.url.database))}
+        if "connect_timeout" in self.url.query or "service" in self.url.query:
+            return {}
+        return {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
+
+    def _note_opened(self, raw: Any, record: Any) -> None:
+        self._open[id(raw)] = raw, record.info, threading.get_ident()
+
+    def _note_closed(self, raw: Any, _record: object) -> None:
+        self._open.pop(id(raw), None)
+
+    def interrupt(self, thread: int, *, forcibly: bool = False) -> None:
+        """Breaks off what runs on the connections of a thread, from another one; nothing happens where nothing runs.
+
+        Args:
+            thread: the identity of the thread that opened them.
+            forcibly: cut the connections to a server that does not answer even that.
+        """
+        for raw, info, opened_by in list(self._open.values()):
+            if opened_by != thread:
+                continue
+            info[sqlite.STOPPED] = True
+            with suppress(*DATABASE_ERRORS, OSError):
+                if isinstance(raw, sqlite3.Connection):
+                    raw.interrupt()
+                elif forcibly:
+                    with socket.socket(fileno=socket.dup(raw.fileno())) as stream:
+                        stream.shutdown(socket.SHUT_RDWR)
+                else:
+                    raw.cancel_safe(timeout=CANCEL_SECONDS)
 
     def __str__(self) -> str:
         """The URL without its password, which may stand in its query too."""
@@ -73,13 +121,22 @@ class Warehouse:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection; whatever its transaction has not committed is rolled back at the end."""
+        """A connection; whatever its transaction has not committed is rolled back at the end.
+
+        Raises:
+            WarehouseError: it cannot be opened, or is a file that was only to be read and changed meanwhile.
+        """
+        if self.path is not None:
+            sqlite.refuse_missing_directory(self.path)
         try:
             connection = self.engine.connect()
         except DATABASE_ERRORS as error:
             raise WarehouseError(f"the warehouse {self} cannot be opened: {first_line(error)}") from error
         with connection:
             yield connection
+            raw = connection.connection.dbapi_connection
+            if isinstance(raw, sqlite.Frozen) and raw.has_changed():
+                raise WarehouseError(f"the warehouse {self} was written while it was read; ask again")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -103,22 +160,6 @@ def first_line(error: Exception) -> str:
     """What the database driver said first."""
     text = str(error.__cause__ or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # the driver must not begin or commit by itself: `begin` below does, so that DDL and reads are transactional too
-    connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {SQLITE_BUSY_SECONDS * 1000}",
-        "journal_mode = wal",
-        "foreign_keys = on",
-        "cache_size = -65536",
-    ):
-        connection.execute(f"pragma {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(f"begin {connection.get_execution_options().get('sqlite_begin', 'deferred')}")
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

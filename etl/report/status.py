@@ -61,7 +61,7 @@ def status_of(warehouse: Warehouse, now: datetime) -> list[ApplianceStatus]:
         .outerjoin(points, points.c.appliance_id == Appliance.appliance_id)
         .order_by(Appliance.name)
     )
-    with Session(warehouse.engine) as session:
+    with warehouse.connect() as connection, Session(connection) as session:
         return [
             ApplianceStatus(
                 appliance=appliance.name,
