@@ -34,7 +34,7 @@ class Past:
 
 def must(holds: bool, what: str, *about: object) -> None:
     """An assertion that says in words what was promised."""
-    assert holds, ": ".join([what, *map(str, about)])
+    assert holds, "\n".join([what, *(str(each)[:1500] for each in about)])
 
 
 def check_tables(after: Picture) -> None:

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from etl.load.models import POINTS, REJECTED, VERSIONS, Appliance, SyncRun, SyncRunCollection
 from etl.load.warehouse import Warehouse
 
 Row = dict[str, Any]
+
+
+class Reader(Warehouse):
+    """The warehouse over one connection that stays: a walk asks thousands of questions."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        super().__init__(warehouse.url.render_as_string(hide_password=False))
+
+    def __enter__(self) -> Reader:
+        self._connection = self.engine.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """The connection, without a transaction before and after."""
+        try:
+            yield self._connection
+        finally:
+            self._connection.rollback()
+            self._connection.execution_options(yield_per=None)  # who streams rows leaves this behind
 
 
 @dataclass(frozen=True, slots=True)
