@@ -131,7 +131,8 @@ def rename(connection: Connection, old: str, new: str) -> bool:
 def start(connection: Connection, appliance_id: int, *, base_url: str, now: datetime) -> Run:
     """Opens the run's row (`running`). The caller holds the appliance's lock, so a row still open is a dead run's.
 
-    Time never goes back for an appliance: where the machine's clock did, the run begins when the last one observed.
+    Time never goes back for an appliance: where the machine's clock did, the run begins right after the last one
+    observed, and not at that instant: what lived only within this run would be there as of the last one.
     """
     connection.execute(
         update(SyncRun)
@@ -148,8 +149,9 @@ def start(connection: Connection, appliance_id: int, *, base_url: str, now: date
             func.max(SyncRun.observed_at).label("observed_at"),
         ).where(SyncRun.appliance_id == appliance_id)
     ).one()
-    started_at = max(now, last.observed_at or now)
-    observed_at = started_at + timedelta(microseconds=1)
+    tick = timedelta(microseconds=1)
+    started_at = now if last.observed_at is None else max(now, last.observed_at + tick)
+    observed_at = started_at + tick
     run = Run(appliance_id, (last.run_number or 0) + 1, started_at, observed_at)
     connection.execute(
         insert(SyncRun).values(

@@ -184,8 +184,9 @@ def unstage_gone(connection: Connection, run: Run, collection: str) -> None:
 def write_deletions(connection: Connection, run: Run, collection: str) -> int:
     """After the merge: closes what is gone; returns how many points that is.
 
-    A deletion is an interval: from the later of the collection's last proof and the point's own last change (the start
-    of this run, if an early crawl of it still saw the point) to this run's `observed_at`.
+    A deletion is an interval: from the later of the collection's last proof that left nothing unconfirmed and the
+    point's own last change (the start of this run, if an early crawl of it still saw the point) to this run's
+    `observed_at`.
     """
     observed_at = literal(run.observed_at, POINTS.c.deleted_at.type)
     started_at = literal(run.started_at, POINTS.c.deleted_at.type)
@@ -203,6 +204,8 @@ def write_deletions(connection: Connection, run: Run, collection: str) -> int:
             SyncRun.status.in_(FINISHED),
             SyncRunCollection.collection == collection,
             SyncRunCollection.proven,
+            # one that left something unconfirmed may have missed this very point
+            SyncRunCollection.unconfirmed == 0,
         )
     )
     confirmed: ColumnElement[Any] = POINTS.c.last_changed_at
