@@ -59,17 +59,19 @@ def replay_appliance(name: str, warehouse: Warehouse, *, now: Callable[[], datet
                 with write(connection):
                     run = ledger.start(connection, known.appliance_id, base_url=known.base_url, now=now())
                 outcomes = _write(connection, run, records, known.api_version or "", now)
-    except BaseException as error:
-        explained = warehouse.explain(error) if isinstance(error, DATABASE_ERRORS) else error
-        reason = (
-            str(explained) if isinstance(explained, RestorepointsError) else "the run was stopped before it was over"
-        )
-        if run is not None:
-            with suppress(RestorepointsError), warehouse.begin() as connection:
-                ledger.fail(connection, run, reason, now())
-        if run is None or not isinstance(explained, RestorepointsError):
+    except RestorepointsError as error:
+        if run is None:
+            raise
+        return _failed(warehouse, run, name, str(error), now)
+    except DATABASE_ERRORS as error:
+        explained = warehouse.explain(error)
+        if run is None:
             raise explained from error
-        return RunResult(name, "failed", run.run_number, error=reason)
+        return _failed(warehouse, run, name, str(explained), now)
+    except BaseException:
+        if run is not None:
+            _failed(warehouse, run, name, "the run was stopped before it was over", now)
+        raise
     sums = ledger.sums(outcomes)
     return RunResult(
         name,
@@ -79,6 +81,13 @@ def replay_appliance(name: str, warehouse: Warehouse, *, now: Callable[[], datet
         collections=[asdict(outcome) for outcome in outcomes],
         **{count: sums[count] for count in RunResult.__slots__ if count in ledger.COUNTED},
     )
+
+
+def _failed(warehouse: Warehouse, run: Run, name: str, reason: str, now: Callable[[], datetime]) -> RunResult:
+    # on a connection of its own: the run's may be what broke
+    with suppress(RestorepointsError, *DATABASE_ERRORS), warehouse.begin() as connection:
+        ledger.fail(connection, run, reason, now())
+    return RunResult(name, "failed", run.run_number, error=reason)
 
 
 def _write(

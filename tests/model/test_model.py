@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from walk import Step, Walk, draw_steps
+from walk import Walk, draw_steps
 
 from etl.load.warehouse import Warehouse
 
