@@ -48,13 +48,15 @@ def read(path: Path, environ: dict[str, str], *arguments: str) -> subprocess.Com
     return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("log", ["no log", "a log at hand"])
+@pytest.mark.parametrize("log", ["no log", "a log at hand", "a copy that never had one"])
 def test_a_file_that_may_only_be_read_is_read(kept: Path, environ: dict[str, str], log: str) -> None:
     with closing(sqlite3.connect(kept)) as writer:
         if log == "a log at hand":
             writer.execute("update sync_runs set tool_version = 'newest'")
             writer.commit()
         else:
+            if log == "a copy that never had one":
+                writer.execute("pragma journal_mode = delete")
             writer.close()
         before = sorted(path.name for path in kept.parent.iterdir())
         with only_to_read(kept):
