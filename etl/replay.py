@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from etl.errors import RestorepointsError, UsageError
-from etl.load import ledger
+from etl.load import ledger, schema
 from etl.load.known import KnownItems
 from etl.load.ledger import ApplianceState, CollectionOutcome, Run
 from etl.load.locks import run_lock
@@ -49,6 +49,7 @@ def replay_appliance(name: str, warehouse: Warehouse, *, now: Callable[[], datet
             if known is None:
                 raise UsageError(f"no appliance named {name} in this warehouse; `restorepoints status` lists them")
             with run_lock(warehouse, connection, known.appliance_id):
+                schema.check_for_run(warehouse, connection)
                 with connection.begin():
                     records = {
                         collection: [one for one in stored if len(one.raw.encode()) < _CUT_FROM]

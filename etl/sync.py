@@ -18,7 +18,7 @@ from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
 from etl.extract.discovery import Facts, discover
 from etl.extract.endpoint import Endpoint
-from etl.load import ledger, vanished
+from etl.load import ledger, schema, vanished
 from etl.load.ledger import ApplianceState, CollectionOutcome, KnownAppliance, Run
 from etl.load.locks import run_lock
 from etl.load.merge import merge
@@ -149,6 +149,7 @@ def _open(
         known = ledger.register(connection, name=endpoint.name, base_url=endpoint.url, tenant=source.tenant)
     connection = on_warehouse.held.enter_context(warehouse.connect())
     on_warehouse.held.enter_context(run_lock(warehouse, connection, known.appliance_id))
+    schema.check_for_run(warehouse, connection)
     with write(connection):
         run = ledger.start(connection, known.appliance_id, base_url=endpoint.url, now=now())
     begun.append(run)

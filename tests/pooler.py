@@ -15,9 +15,13 @@ PARAMETERS = ("server_version", "client_encoding", "standard_conforming_strings"
 
 
 @contextmanager
-def transaction_pooler(url: str) -> Iterator[URL]:
-    """The URL of a pooler before the PostgreSQL at `url`."""
-    pooler = _Pooler(make_url(url))
+def transaction_pooler(url: str, *, round_robin: int = 0) -> Iterator[URL]:
+    """The URL of a pooler before the PostgreSQL at `url`.
+
+    It takes the server that was used last, or, if `round_robin` says how many there are at the start, the one that has
+    rested longest: PgBouncer does either.
+    """
+    pooler = _Pooler(make_url(url), round_robin)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.1)
         accepting = threading.Thread(target=pooler.accept, args=(listening,))
@@ -35,13 +39,16 @@ def transaction_pooler(url: str) -> Iterator[URL]:
 
 
 class _Pooler:
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, round_robin: int) -> None:
+        self.next = 0 if round_robin else -1
         self.url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self.stopped = threading.Event()
         self.clients: list[threading.Thread] = []
         self.servers: list[psycopg.Connection] = []
         self.streams: list[socket.socket] = []
-        self.idle: list[socket.socket] = []  # the one used last is taken first, as PgBouncer does
+        self.idle: list[socket.socket] = []
+        for _ in range(round_robin):
+            self.idle.append(self.new_server())
 
     def accept(self, listening: socket.socket) -> None:
         while not self.stopped.is_set():
@@ -53,8 +60,9 @@ class _Pooler:
             self.clients[-1].start()
 
     def server(self) -> socket.socket:
-        if self.idle:
-            return self.idle.pop()
+        return self.idle.pop(self.next) if self.idle else self.new_server()
+
+    def new_server(self) -> socket.socket:
         # psycopg signs in; then its socket speaks for any client
         self.servers.append(psycopg.connect(self.url, autocommit=True))
         self.streams.append(socket.socket(fileno=socket.dup(self.servers[-1].fileno())))
@@ -69,10 +77,9 @@ class _Pooler:
                 if code == 196608:  # a startup message; everything else before it is a wish for encryption
                     break
                 client.sendall(b"N")
-            server = self.server()
+            self.idle = self.idle or [self.new_server()]
             told = self.servers[0].info.parameter_status
             values = [(name, told(name)) for name in PARAMETERS]
-            self.idle.append(server)
             client.sendall(
                 message(b"R", struct.pack("!i", 0))
                 + b"".join(message(b"S", f"{name}\0{value}\0".encode()) for name, value in values if value)

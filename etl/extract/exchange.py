@@ -8,6 +8,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -50,6 +52,7 @@ class Exchange:
         self._endpoint = endpoint
         self._base = endpoint.url.rstrip("/")
         self._answered = False
+        self._proxy = _proxy_before(self._base)
         context = tls_context(endpoint)
         try:
             self._http = self._client(context, concurrency)
@@ -190,13 +193,16 @@ class Exchange:
                 return Fault(f"the TLS connection failed ({error.reason or 'no reason told'})")
             if isinstance(error, socket.gaierror):
                 # Later in a run the name is known to be right, and its server gets the time of any other fault.
+                whose, what = (self._proxy, "its name") if self._proxy else (self._base, "the url")
                 return Fault(
-                    f"the host name of {self._base} is not found; check the url and this machine's name server",
+                    f"the host name of {whose} is not found; check {what} and this machine's name server",
                     tries=None if self._answered else _RESOLVE_TRIES,
                 )
             if isinstance(error, ConnectionRefusedError):
-                return Fault("connection refused")
+                return Fault(f"connection refused by {self._proxy}" if self._proxy else "connection refused")
         error = chain[0]
+        if isinstance(error, httpx.ConnectTimeout) and self._proxy:
+            return Fault(f"no connection to {self._proxy} within {CONNECT_SECONDS:.0f} s")
         if isinstance(error, httpx.RemoteProtocolError) and "location header" in str(error):
             return self._redirect_refused("an unreadable address")
         if isinstance(error, httpx.RemoteProtocolError) and _SPEAKS_NO_HTTP.search(str(error)) and not self._answered:
@@ -223,6 +229,16 @@ class Exchange:
             f"{self._endpoint.name}: the TLS certificate of {self._base} is not trusted "
             f"({str(failure).rstrip('.')}). If it is the appliance's own, {shown} on the appliance{other_way}."
         )
+
+
+def _proxy_before(url: str) -> str | None:
+    """Name the proxy that the environment puts before an https URL, without its password; None if there is none."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get("https") or proxies.get("all")
+    if parts.scheme != "https" or not proxy or proxy_bypass(parts.hostname or ""):
+        return None
+    return f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]} that the environment names (HTTPS_PROXY, ALL_PROXY)"
 
 
 class _NotVerified(UntrustedCertificate):

@@ -14,6 +14,12 @@ from etl.load.warehouse import DATABASE_ERRORS, Warehouse
 
 #: First half of the advisory lock's key on PostgreSQL ("rp" in ASCII); the second half is the appliance's number.
 ADVISORY_CLASS = 0x7270
+#: The second half for the schema itself; appliances are counted from 1.
+SCHEMA_KEY = 0
+#: Seconds that a migration waits for another one, and for the moment in which a run looks whether one is under way.
+_MIGRATION_SECONDS = 60
+#: Seconds that a run waits for other runs that look at the same moment.
+_LOOK_SECONDS = 2
 
 
 @contextmanager
@@ -29,15 +35,11 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
     """
     if warehouse.path is not None:
         lock = FileLock(f"{warehouse.path}.appliance-{appliance_id}.lock", blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise AlreadyRunning(_holder(warehouse, appliance_id)) from None
-        except OSError as error:
-            raise WarehouseError(
-                f"the lock file {lock.lock_file} cannot be used: {error.strerror}; if another user made it, give it to "
-                "the one who runs this, or remove it while no run is under way"
-            ) from error
+        with _usable(lock):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise AlreadyRunning(_holder(warehouse, appliance_id)) from None
         try:
             yield
         finally:
@@ -58,23 +60,104 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
             connection.commit()
 
 
+@contextmanager
+def migration_lock(warehouse: Warehouse, connection: Connection) -> Iterator[None]:
+    """Holds the schema's lock: other migrations wait, and no run begins.
+
+    The holder has still to take the locks of all appliances, one after another: a run takes its own first and looks
+    at this one then (`refuse_during_migration`), so that one of the two always meets the other's.
+    """
+    if warehouse.path is not None:
+        lock = FileLock(f"{warehouse.path}.schema.lock", timeout=_MIGRATION_SECONDS)
+        with _usable(lock):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise AlreadyRunning("another migration of the warehouse is under way; try again later") from None
+        try:
+            yield
+        finally:
+            lock.release()
+        return
+    _refuse_pooler(warehouse, connection)
+    connection.execute(select(func.pg_advisory_lock(ADVISORY_CLASS, SCHEMA_KEY)))
+    connection.commit()
+    try:
+        yield
+    finally:
+        with suppress(*DATABASE_ERRORS):
+            connection.rollback()
+            connection.scalar(select(func.pg_advisory_unlock(ADVISORY_CLASS, SCHEMA_KEY)))
+            connection.commit()
+
+
+def refuse_during_migration(warehouse: Warehouse, connection: Connection) -> None:
+    """Raises if the schema is being migrated; the caller holds its appliance's lock.
+
+    Raises:
+        AlreadyRunning: a migration is under way.
+    """
+    if warehouse.path is not None:
+        lock = FileLock(f"{warehouse.path}.schema.lock", timeout=_LOOK_SECONDS)
+        with _usable(lock):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise AlreadyRunning(_MIGRATING) from None
+            lock.release()
+        return
+    free = connection.scalar(select(func.pg_try_advisory_xact_lock_shared(ADVISORY_CLASS, SCHEMA_KEY)))
+    connection.commit()
+    if not free:
+        raise AlreadyRunning(_MIGRATING)
+
+
+_MIGRATING = "the warehouse's schema is being migrated; try again when it is over"
+
+
+@contextmanager
+def _usable(lock: FileLock) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        raise WarehouseError(
+            f"the lock file {lock.lock_file} cannot be used: {error.strerror}; if another user made it, give it to "
+            "the one who runs this, or remove it while no run is under way"
+        ) from error
+
+
 def _refuse_pooler(warehouse: Warehouse, connection: Connection) -> None:
     """Raises if the connection changes its server process between two transactions.
 
-    Behind a pooler in transaction mode it does, as soon as another client needs one: locks and temporary tables would
-    then belong to nobody. A second connection is that other client.
+    Behind a pooler in transaction mode it does, as soon as other clients need one: locks and temporary tables would
+    then belong to nobody. A second connection is that other client. A pooler may hand out the server used last, or the
+    one that has rested longest: of three in turn, one transaction there and one here would always meet the same, so
+    that their numbers have to change.
     """
-    own = connection.scalar(select(func.pg_backend_pid()))
-    connection.commit()
+    own = _server(connection)
+    shared = False
     with warehouse.connect() as other:
-        others = other.scalar(select(func.pg_backend_pid()))
-        again = connection.scalar(select(func.pg_backend_pid()))
-        connection.commit()
-    if own == others or own != again:
+        for transactions in range(1, 5):
+            for _ in range(transactions):
+                other.commit()
+                shared = shared or other.scalar(_PID) == own  # its transaction stays open, and keeps its server
+            shared = shared or _server(connection) != own
+    if shared:
         raise PooledConnection(
             f"the warehouse {warehouse} is reached through a pooler in transaction mode, where neither locks nor "
             "temporary tables hold; connect to PostgreSQL itself, or to a pooler in session mode"
         )
+
+
+_PID = select(func.pg_backend_pid())
+
+
+def _server(connection: Connection) -> int | None:
+    pid = connection.scalar(_PID)
+    connection.commit()
+    return pid
 
 
 def _holder(warehouse: Warehouse, appliance_id: int) -> str:
@@ -85,7 +168,7 @@ def _holder(warehouse: Warehouse, appliance_id: int) -> str:
             .where(SyncRun.appliance_id == appliance_id, SyncRun.status == "running")
         ).first()
     if holder is None:
-        return "another run of this appliance is under way, or its schema is being migrated; try again when it is over"
+        return "another run of this appliance is under way, or the schema is being migrated; try again when it is over"
     return (
         f"another run of {holder.name} is under way, on {holder.host} since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC; "
         "try again when it is over"

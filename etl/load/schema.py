@@ -9,7 +9,8 @@ from sqlalchemy import Connection, inspect, select, text
 
 from etl import shipped
 from etl.errors import SchemaAhead, SchemaBehind
-from etl.load.locks import run_lock
+from etl.load import sqlite
+from etl.load.locks import migration_lock, refuse_during_migration, run_lock
 from etl.load.models import Appliance
 from etl.load.warehouse import Warehouse
 
@@ -26,8 +27,10 @@ def current(warehouse: Warehouse) -> str | None:
     Raises:
         WarehouseError: it cannot be opened, or holds tables of the same names that no migration made.
     """
-    if warehouse.path is not None and not warehouse.path.exists():
-        return None  # looking must not make the file
+    if warehouse.path is not None:
+        sqlite.refuse_missing_directory(warehouse.path)
+        if not warehouse.path.exists():
+            return None  # looking must not make the file
     with warehouse.connect() as connection:
         if inspect(connection).has_table("alembic_version"):
             revision: str | None = connection.scalar(text("select version_num from alembic_version"))
@@ -45,6 +48,8 @@ def check(warehouse: Warehouse) -> None:
     revision = current(warehouse)
     if revision == HEAD:
         return
+    if revision is None and warehouse.path is not None:
+        raise SchemaBehind(f"the warehouse {warehouse} has no schema yet; the first `restorepoints sync` makes it")
     if revision is None:
         raise SchemaBehind(
             f"the warehouse {warehouse} has no schema yet; `restorepoints db upgrade` or sync --migrate makes it"
@@ -60,6 +65,17 @@ def check(warehouse: Warehouse) -> None:
     )
 
 
+def check_for_run(warehouse: Warehouse, connection: Connection) -> None:
+    """Raises unless a run that holds its appliance's lock may use the schema as long as it holds it.
+
+    Raises:
+        AlreadyRunning: a migration is under way.
+        SchemaBehind, SchemaAhead: one was, since this program looked first.
+    """
+    refuse_during_migration(warehouse, connection)
+    check(warehouse)
+
+
 def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
     """Migrates to this program's schema while no run is under way; returns the revisions before and after.
 
@@ -70,12 +86,16 @@ def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
     before = current(warehouse)
     if before == HEAD:
         return before, before
-    if before is not None and before not in revisions():
-        check(warehouse)
     from alembic import command
 
     with ExitStack() as stack:
         connection = stack.enter_context(warehouse.connect())
+        stack.enter_context(migration_lock(warehouse, connection))
+        before = current(warehouse)  # another migration may have been under way
+        if before == HEAD:
+            return before, before
+        if before is not None and before not in revisions():
+            check(warehouse)
         if before is not None:
             for appliance_id in connection.scalars(select(Appliance.appliance_id)).all():
                 stack.enter_context(run_lock(warehouse, connection, appliance_id))

@@ -52,7 +52,7 @@ class Warehouse:
                 self.url,
                 poolclass=NullPool,
                 json_serializer=lambda value: to_json(value).decode(),
-                **self._connecting(),
+                **self._connecting(url),
             )
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             raise ConfigError(
@@ -69,10 +69,10 @@ class Warehouse:
         event.listen(self.engine, "connect", self._note_opened)
         event.listen(self.engine, "close", self._note_closed)
 
-    def _connecting(self) -> dict[str, Any]:
+    def _connecting(self, url: str) -> dict[str, Any]:
         """How the engine comes to its connections."""
         if self.url.get_backend_name() == "sqlite":
-            if self.url.query or not self.url.database:
+            if "?" in url or not self.url.database:
                 raise ConfigError("a warehouse on SQLite is a file, without parameters: sqlite:///FILE")
             return {"creator": partial(sqlite.open_file, Path(self.url.database))}
         if "connect_timeout" in self.url.query or "service" in self.url.query:

@@ -296,6 +296,21 @@ def test_a_port_that_nobody_listens_on(restorepoints: Command, tmp_path: Path) -
     assert "refused" in outcome.sentence.lower() or "connect" in outcome.sentence.lower()
 
 
+def test_a_proxy_that_nobody_listens_on_is_named(restorepoints: Command, tmp_path: Path) -> None:
+    (tmp_path / "restorepoints.toml").write_text(
+        'retry_for = "1s"\n[appliances.north]\nurl = "https://vba.example.net"\nusername = "reporter"\n'
+    )
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{nobody.getsockname()[1]}"
+        outcome = restorepoints(
+            "check", env={"HTTPS_PROXY": f"http://user:s3cret@{proxy}", "https_proxy": None, "NO_PROXY": None}
+        )
+    assert outcome.status == 1
+    assert f"connection refused by the proxy {proxy}" in outcome.sentence
+    assert "s3cret" not in outcome.sentence
+
+
 @contextmanager
 def certificate(folder: Path, *, key_identifiers: bool = True) -> Iterator[tuple[Path, Path, str]]:
     """A self-signed certificate for 127.0.0.1, its key, and its fingerprint."""

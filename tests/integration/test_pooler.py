@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from pooler import transaction_pooler
 from sqlalchemy import text
 
@@ -15,12 +16,13 @@ from etl.simulator import Estate, simulate
 from etl.sync import Source, sync_appliance
 
 
-def test_a_run_through_a_transaction_pooler_is_refused(postgres_url: str) -> None:
+@pytest.mark.parametrize("round_robin", [0, 2, 3, 4, 7], ids=["last used", *(f"{n} in turn" for n in (2, 3, 4, 7))])
+def test_a_run_through_a_transaction_pooler_is_refused(postgres_url: str, round_robin: int) -> None:
     direct = Warehouse(postgres_url)
     schema.upgrade(direct)
     with (
         simulate(Estate.from_seed(3, machines=1, days=1), version="v8.1") as appliance,
-        transaction_pooler(postgres_url) as pooled,
+        transaction_pooler(postgres_url, round_robin=round_robin) as pooled,
     ):
         source = Source(Endpoint("north", appliance.url, "reporter", "simulated-password"))
         began = time.monotonic()

@@ -354,7 +354,7 @@ def test_what_is_no_duration(written: str, problem: str) -> None:
     [
         ("sqlite:///restorepoints.db", "sqlite:///{here}/restorepoints.db"),
         ("sqlite:///../kept/x.db", "sqlite:///{parent}/kept/x.db"),
-        ("sqlite+pysqlite:///x.db?timeout=5", "sqlite:///{here}/x.db?timeout=5"),
+        ("sqlite+pysqlite:///x.db", "sqlite:///{here}/x.db"),
         ("sqlite:////var/lib/x.db", "sqlite:////var/lib/x.db"),
         ("postgresql://u:p@h:5432/d?sslmode=require", "postgresql+psycopg://u:p@h:5432/d?sslmode=require"),
         ("postgres://h/d", "postgresql+psycopg://h/d"),
@@ -379,6 +379,8 @@ def test_warehouses(here: Path, url: str, chosen: str) -> None:
         ("sqlite://", "names no file; a warehouse is kept: sqlite:///restorepoints.db"),
         ("sqlite:///:memory:", "names no file; a warehouse is kept: sqlite:///restorepoints.db"),
         ("sqlite:///file:x.db?uri=true", "names no file; a warehouse is kept: sqlite:///restorepoints.db"),
+        ("sqlite:///b?x.db", "has a question mark; a warehouse on SQLite is a file, without parameters."),
+        ("sqlite:///x.db?mode=ro", "has a question mark; a warehouse on SQLite is a file, without parameters."),
         ("sqlite+aiosqlite:///x.db", "asks for the driver aiosqlite; write sqlite:///."),
         (
             "postgresql+psycopg2://u:Tr0ub4dor@h/d",
