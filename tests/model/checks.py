@@ -221,9 +221,7 @@ def _was_there(truth: Truth, one: str, run: Run, after: Picture, pasts: list[Pas
     return one in run.ever_alive() or _was_away_unseen(truth, one, (run.began, run.ended), after, pasts)
 
 
-def _was_away_unseen(
-    truth: Truth, one: str, at: tuple[datetime, datetime], after: Picture, pasts: list[Past]
-) -> bool:
+def _was_away_unseen(truth: Truth, one: str, at: tuple[datetime, datetime], after: Picture, pasts: list[Past]) -> bool:
     """Whether a point was away at that time, came back, and no run had noticed that it was away."""
     ended = {version["closed_run"] for version in after.versions[one] if version["closed_by"] == "deleted"}
     noticed = [past.run for past in pasts if past.number in ended]

@@ -96,6 +96,23 @@ def draw_steps(seed: int, count: int) -> list[Step]:
     ]
 
 
+def shorten(steps: Sequence[Step], still_fails: Callable[[Sequence[Step]], bool], seconds: float) -> list[Step]:
+    """Leaves steps out, many at a time and then fewer, as long as what is left fails too, and for so long at most."""
+    ends = time.monotonic() + seconds
+    kept, size = list(steps), len(steps) // 2
+    while size:
+        for start in range(0, len(kept), size):
+            rest = kept[:start] + kept[start + size :]
+            if time.monotonic() > ends:
+                return kept
+            if rest and still_fails(rest):
+                kept = rest
+                break
+        else:
+            size //= 2
+    return kept
+
+
 @dataclass
 class Walk:
     """One appliance, from its first restore point on, synced into a warehouse that may hold others."""
@@ -104,6 +121,7 @@ class Walk:
     seed: int
     name: str = "north"
     counted: Counter[str] = field(default_factory=Counter)
+    taken: int = 0
     pasts: list[Past] = field(default_factory=list)
     outcomes: dict[int, str] = field(default_factory=dict)
     skew: timedelta = timedelta(0)
@@ -118,6 +136,7 @@ class Walk:
         with LivingEstate(self.seed) as self.living, Reader(self.warehouse) as self.reader:
             for step in steps:
                 self.counted[step.word] += 1
+                self.taken += 1
                 draw = random.Random(step.number)
                 if step.word in SYNCS:
                     self._sync(step, draw)
@@ -286,7 +305,10 @@ class Walk:
         """PostgreSQL frees what a dead client held within a fifth of a second."""
         if self.warehouse.dialect == "sqlite":
             return
-        held = "select count(*) from pg_locks join pg_database on oid = database where locktype = 'advisory' and datname = current_database()"
+        held = (
+            "select count(*) from pg_locks join pg_database on pg_database.oid = database "
+            "where locktype = 'advisory' and datname = current_database()"
+        )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with self.reader.connect() as connection:
