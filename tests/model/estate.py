@@ -1,4 +1,4 @@
-"""An appliance that is served, changed at will, and remembered: each change is made to the simulator and to the truth."""
+"""An appliance that is served and changed at will: each change is made to the simulator and to the truth alike."""
 
 from __future__ import annotations
 
@@ -234,10 +234,8 @@ class LivingEstate:
 
     def churn(self, draw: random.Random) -> None:
         """One of the things that happen while somebody reads."""
-        happens = draw.choice(
-            (self.create, self.create, self.delete, self.delete, self.change, self.change, self.refresh)
-            + (self.bring_back, self.hide, self.show, self.mend)
-        )
+        often = (self.create, self.delete, self.change)
+        happens = draw.choice((*often, *often, self.refresh, self.bring_back, self.hide, self.show, self.mend))
         happens(draw, draw.choice((1, 1, 1, 2, 5)))
 
     def _put(self, one: str, **fields: Any) -> None:
