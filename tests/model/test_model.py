@@ -19,7 +19,7 @@ from walk import CHANGES, SYNCS, Step, Walk, draw_steps, shorten
 
 from etl.load.warehouse import Warehouse
 
-STEPS = int(os.environ.get("MODEL_STEPS", "320"))
+STEPS = int(os.environ.get("MODEL_STEPS", "256"))
 SEED = int(os.environ.get("MODEL_SEED", "1"))
 SHORTEN_SECONDS = float(os.environ.get("MODEL_SHORTEN", "0"))
 STEPS_A_WALK = 64

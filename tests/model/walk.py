@@ -47,7 +47,7 @@ CHANGES = {
     "spoil_the_time": 3,
     "mend": 3,
     "reorder": 4,
-    "upgrade": 2,
+    "upgrade": 4,
     "delete_most": 1,
     "delete_all": 0.5,
     "clock_back": 2,
@@ -145,7 +145,9 @@ class Walk:
                 elif step.word in ("reorder", "upgrade", "delete_most", "delete_all"):
                     getattr(self.living, step.word)(draw)
                 else:
-                    getattr(self.living, step.word)(draw, draw.choice((1, 1, 2, 3, 8)))
+                    getattr(self.living, step.word)(
+                        draw, draw.choice((1, 1, 2, 3, 8, 20) if step.word == "create" else (1, 1, 2, 3, 8))
+                    )
                 self.living.truth.pass_time(minutes=draw.randrange(1, 600))
             self._look_back(range(len(self.pasts)))
 
@@ -167,7 +169,7 @@ class Walk:
                 plan = replace(plan, churn=moving)
             case "sync_doubtful":
                 plan = replace(plan, churn=draw.choice((0, moving)), doubt=draw.choice(list(DOUBTS)))
-                retry_for = 0.2 if plan.doubt == "broken" else retry_for
+                retry_for = 0.5 if plan.doubt == "broken" else retry_for
             case "sync_faulty":
                 plan = replace(plan, churn=draw.choice((0, moving)), faults=2)
             case "sync_down":
@@ -272,7 +274,8 @@ class Walk:
             except (asyncio.CancelledError, Broken):
                 return run, None
         if result.status == "failed":
-            fails = plan.down_from or any(words in str(result.error) for words in GIVES_UP)
+            # where everything by id is broken, little time is given, and a page may take longer
+            fails = plan.down_from or plan.doubt == "broken" or any(words in str(result.error) for words in GIVES_UP)
             must(bool(fails and not run.is_quiet), "a run that can succeed does", result.error, plan)
         return run, result
 
