@@ -8,7 +8,7 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make requirements" $(UV) pip compile --quie
   --python-version 3.11
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench requirements clean
+.PHONY: help demo test soak lint format bench requirements clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 22
@@ -18,6 +18,10 @@ demo: $(READY) ## Sync thirty simulated days of two appliances and ask three que
 
 test: $(READY) ## Run every test; PostgreSQL comes from $$TEST_POSTGRES_URL, a container or a wheel
 	@$(BIN)/pytest
+
+soak: $(READY) ## Walk 20,000 new random steps on each database against a model of the truth
+	@MODEL_STEPS=$${MODEL_STEPS:-20000} MODEL_SEED=$${MODEL_SEED:-$$(date +%s)} MODEL_SHORTEN=$${MODEL_SHORTEN:-60} \
+	  $(BIN)/pytest tests/model
 
 lint: $(READY) ## Check the form, the usual mistakes and the types
 	$(BIN)/ruff format --check .

@@ -277,6 +277,21 @@ def test_deletions_wait_for_a_proof_nobody_had(sync: Sync, rows: Rows) -> None:
     assert point["last_confirmed_at"] == point["last_changed_at"]
 
 
+def test_a_proof_that_missed_a_point_does_not_confirm_it(sync: Sync, rows: Rows) -> None:
+    """It was not listed that night, and nobody could say whether it was gone: it may have gone before."""
+    with simulate(Estate.from_items(items(*range(10))), version="v8.1") as appliance:
+        sync(appliance, now=at(1))
+        appliance.estate.delete(id_of(3))
+        with appliance.before_request(by_id(DOUBTS["HTML 404 of a proxy"])):
+            doubtful = sync(appliance, now=at(2))
+        result = sync(appliance, now=at(3))
+    assert (doubtful.snapshot_proven, doubtful.deleted, doubtful.unconfirmed) == (True, 0, 1)
+    assert (result.deleted, result.unconfirmed) == (1, 0)
+    (point,) = rows("select * from restore_points where deleted_at is not null")
+    assert point["last_confirmed_at"] == point["last_changed_at"]
+    assert str(point["last_confirmed_at"]).startswith("2026-03-01")
+
+
 class TestIdentity:
     """Another appliance under a known name is told apart from one that moved."""
 
@@ -337,4 +352,5 @@ def test_time_between_runs(sync: Sync, rows: Rows) -> None:
     (point,) = rows("select * from restore_points where deleted_at is not null")
     assert point["last_confirmed_at"] <= point["deleted_at"]
     runs = rows("select * from sync_runs order by run_number")
-    assert runs[0]["observed_at"] <= runs[1]["started_at"] < runs[1]["observed_at"]
+    # not at the same instant either: what lived only within the second run was not there as of the first
+    assert runs[0]["observed_at"] < runs[1]["started_at"] < runs[1]["observed_at"]

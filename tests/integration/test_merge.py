@@ -233,6 +233,7 @@ def test_time_never_goes_back_for_an_appliance(nights: Nights) -> None:
     nights.now = FIRST_NIGHT - timedelta(days=3)
     nights.load([item(1, state="Corrupted")])
     old, new = versions(nights.warehouse)
+    # it began a microsecond after the run before it had observed, and observed another one later
     assert old.valid_to == new.valid_from == FIRST_OBSERVED + timedelta(microseconds=2)
 
 

@@ -126,21 +126,17 @@ def check_words(run: Run, last: Run | None, before: Picture, after: Picture, num
     """An upgrade of the appliance restates, and what changed is called changed."""
     for one in before.present & after.present:
         begun = [version for version in after.versions[one] if version["run_number"] == number]
-        if not begun or last is None:
+        points = {moment.alive[one] for moment in run.moments if one in moment.alive}
+        if not begun or last is None or len(points) != 1:
             continue
-        (version,) = begun
+        (version,), (point,), old = begun, points, before.points[one]
+        told_before = said(point, last.version).columns
         if run.version == last.version:
             must(version["change"] == "changed", "restated is for another API version", version)
-        elif run.is_quiet and last.is_quiet and one in last.ever_alive():
-            then, now = ({(p.alive[one]) for p in each.moments if one in p.alive} for each in (last, run))
-            old = before.points[one]
-            (as_told,) = (said(point, last.version) for point in then)
-            if not all(old[name] == as_told.columns.get(name, old[name]) for name in TRACKED):
-                continue  # it was not looked at, or could not be read
-            if then == now:
-                must(version["change"] == "restated", "nothing changed but the API version", old, version)
-            elif any(old[name] is not None and old[name] != version[name] for name in TOLD_BY_ALL):
-                must(version["change"] == "changed", "it changed on the night of an upgrade", old, version)
+        elif all(old[name] == told_before.get(name, old[name]) for name in TRACKED):
+            must(version["change"] == "restated", "nothing changed but the API version", old, version)
+        elif any(old[name] is not None and old[name] != version[name] for name in TOLD_BY_ALL):
+            must(version["change"] == "changed", "it changed on the night of an upgrade", old, version)
 
 
 def check_content(run: Run, before: Picture, after: Picture, number: int) -> None:
@@ -224,9 +220,11 @@ def _was_there(truth: Truth, one: str, run: Run, after: Picture, pasts: list[Pas
 def _was_away_unseen(truth: Truth, one: str, at: tuple[datetime, datetime], after: Picture, pasts: list[Past]) -> bool:
     """Whether a point was away at that time, came back, and no run had noticed that it was away."""
     ended = {version["closed_run"] for version in after.versions[one] if version["closed_by"] == "deleted"}
-    noticed = [past.run for past in pasts if past.number in ended]
+    noticed = [
+        moment.at for past in pasts if past.number in ended for moment in past.run.moments if moment.asked == one
+    ]
     return any(
-        gone <= at[1] and at[0] <= back and not any(run.began <= back and gone <= run.ended for run in noticed)
+        gone <= at[1] and at[0] <= back and not any(gone <= asked <= back for asked in noticed)
         for gone, back in truth.absences(one)
     )
 

@@ -1,4 +1,4 @@
-"""An appliance that is served, changed at will, and remembered: each change is made to the simulator and to the truth."""
+"""An appliance that is served and changed at will: each change is made to the simulator and to the truth alike."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ DOUBTS: dict[str, Callable[[], Response]] = {
     "html": lambda: HTMLResponse("<h1>Not Found</h1>", 404),
     "no route": lambda: JSONResponse(_NO_ROUTE, 404),
     "no route any more": lambda: JSONResponse(_NO_ROUTE, 404),
+    "no route yet": lambda: JSONResponse(_NO_ROUTE, 404),
     "forbidden": lambda: JSONResponse({"title": "Forbidden"}, 403),
     "broken": lambda: JSONResponse({"title": "Oops"}, 500),
 }
@@ -93,12 +94,12 @@ class LivingEstate:
         self.estate = _WatchedEstate.from_seed(seed, machines=3, days=0)
         self.estate.delete(*[point.id for point in self.estate.points])
         self.order = draw.choice(FIXED)
-        self.page_cap = draw.choice((7, 12, 25, 40, None))
+        self.page_cap = draw.choice((7, 12, 12, 25, 40, None))
         self.tells_total = draw.random() < 0.8
-        self.version = draw.choice(VERSIONS)
+        self.version = draw.choice((*VERSIONS, *VERSIONS[:4]))
         self._appliance: SimulatedAppliance | None = None
         self._lock = threading.RLock()
-        self.create(draw, draw.choice((0, 5, 30, 60, 80)))
+        self.create(draw, draw.choice((0, 30, 60, 90, 120)))
 
     def __enter__(self) -> LivingEstate:
         self._serve()
@@ -234,11 +235,9 @@ class LivingEstate:
 
     def churn(self, draw: random.Random) -> None:
         """One of the things that happen while somebody reads."""
-        happens = draw.choice(
-            (self.create, self.create, self.delete, self.delete, self.change, self.change, self.refresh)
-            + (self.bring_back, self.hide, self.show, self.mend)
-        )
-        happens(draw, draw.choice((1, 1, 1, 2, 5)))
+        often = (self.create, self.delete, self.change)
+        happens = draw.choice((*often, *often, self.refresh, self.bring_back, self.hide, self.show, self.mend))
+        happens(draw, draw.choice((1, 1, 1, 2, 5, 12)))
 
     def _put(self, one: str, **fields: Any) -> None:
         self.estate.change(one, **fields)
@@ -306,6 +305,6 @@ class Watching:
             return None
         if doubt == "html for hidden points" and asked not in self.living.truth.hidden:
             return None
-        if doubt == "no route any more" and self.by_id <= 3:
+        if (doubt == "no route any more" and self.by_id <= 3) or (doubt == "no route yet" and self.by_id > 6):
             return None
         return DOUBTS[doubt]()

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from etl.simulator.points import RestorePoint
@@ -166,4 +167,4 @@ class Truth:
     def absences(self, one: str) -> list[tuple[datetime, datetime]]:
         """The stretches in which a point that came back was away."""
         lives = self.lives[one]
-        return [(died, born) for (_, died), (born, _) in zip(lives, lives[1:], strict=False) if died is not None]
+        return [(died, born) for (_, died), (born, _) in pairwise(lives) if died is not None]

@@ -47,7 +47,7 @@ CHANGES = {
     "spoil_the_time": 3,
     "mend": 3,
     "reorder": 4,
-    "upgrade": 2,
+    "upgrade": 4,
     "delete_most": 1,
     "delete_all": 0.5,
     "clock_back": 2,
@@ -96,6 +96,23 @@ def draw_steps(seed: int, count: int) -> list[Step]:
     ]
 
 
+def shorten(steps: Sequence[Step], still_fails: Callable[[Sequence[Step]], bool], seconds: float) -> list[Step]:
+    """Leaves steps out, many at a time and then fewer, as long as what is left fails too, and for so long at most."""
+    ends = time.monotonic() + seconds
+    kept, size = list(steps), len(steps) // 2
+    while size:
+        for start in range(0, len(kept), size):
+            rest = kept[:start] + kept[start + size :]
+            if time.monotonic() > ends:
+                return kept
+            if rest and still_fails(rest):
+                kept = rest
+                break
+        else:
+            size //= 2
+    return kept
+
+
 @dataclass
 class Walk:
     """One appliance, from its first restore point on, synced into a warehouse that may hold others."""
@@ -104,6 +121,7 @@ class Walk:
     seed: int
     name: str = "north"
     counted: Counter[str] = field(default_factory=Counter)
+    taken: int = 0
     pasts: list[Past] = field(default_factory=list)
     outcomes: dict[int, str] = field(default_factory=dict)
     skew: timedelta = timedelta(0)
@@ -118,6 +136,7 @@ class Walk:
         with LivingEstate(self.seed) as self.living, Reader(self.warehouse) as self.reader:
             for step in steps:
                 self.counted[step.word] += 1
+                self.taken += 1
                 draw = random.Random(step.number)
                 if step.word in SYNCS:
                     self._sync(step, draw)
@@ -126,7 +145,9 @@ class Walk:
                 elif step.word in ("reorder", "upgrade", "delete_most", "delete_all"):
                     getattr(self.living, step.word)(draw)
                 else:
-                    getattr(self.living, step.word)(draw, draw.choice((1, 1, 2, 3, 8)))
+                    getattr(self.living, step.word)(
+                        draw, draw.choice((1, 1, 2, 3, 8, 20) if step.word == "create" else (1, 1, 2, 3, 8))
+                    )
                 self.living.truth.pass_time(minutes=draw.randrange(1, 600))
             self._look_back(range(len(self.pasts)))
 
@@ -148,7 +169,7 @@ class Walk:
                 plan = replace(plan, churn=moving)
             case "sync_doubtful":
                 plan = replace(plan, churn=draw.choice((0, moving)), doubt=draw.choice(list(DOUBTS)))
-                retry_for = 0.2 if plan.doubt == "broken" else retry_for
+                retry_for = 0.5 if plan.doubt == "broken" else retry_for
             case "sync_faulty":
                 plan = replace(plan, churn=draw.choice((0, moving)), faults=2)
             case "sync_down":
@@ -253,7 +274,8 @@ class Walk:
             except (asyncio.CancelledError, Broken):
                 return run, None
         if result.status == "failed":
-            fails = plan.down_from or any(words in str(result.error) for words in GIVES_UP)
+            # where everything by id is broken, little time is given, and a page may take longer
+            fails = plan.down_from or plan.doubt == "broken" or any(words in str(result.error) for words in GIVES_UP)
             must(bool(fails and not run.is_quiet), "a run that can succeed does", result.error, plan)
         return run, result
 
@@ -286,7 +308,10 @@ class Walk:
         """PostgreSQL frees what a dead client held within a fifth of a second."""
         if self.warehouse.dialect == "sqlite":
             return
-        held = "select count(*) from pg_locks join pg_database on oid = database where locktype = 'advisory' and datname = current_database()"
+        held = (
+            "select count(*) from pg_locks join pg_database on pg_database.oid = database "
+            "where locktype = 'advisory' and datname = current_database()"
+        )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             with self.reader.connect() as connection:
