@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from nights import counting_writes
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from etl.load.warehouse import Warehouse
 from etl.simulator import Estate, SimulatedAppliance, simulate
 from etl.simulator.faults import CutShort, Dripping, Dropped
 from etl.sync import RunResult
@@ -21,6 +19,11 @@ Rows = Callable[..., list[dict[str, Any]]]
 
 LIST = "/api/v8.1/restorePoints/virtualMachines"
 COUNT = 1_200
+EVERYTHING = (
+    "select restore_points.*, versions.* from restore_points "
+    "inner join restore_point_versions as versions "
+    "on restore_points.restore_point_id = versions.restore_point_id order by 2, versions.run_number"
+)
 
 
 def item(number: int, **fields: Any) -> dict[str, Any]:
@@ -92,23 +95,20 @@ def test_on_some_requests_the_run_is_whole(
 def test_on_every_request_the_run_fails_within_its_time_and_writes_nothing(
     sync: Sync,
     rows: Rows,
-    warehouse: Warehouse,
     appliance: SimulatedAppliance,
     fault: Callable[[], Response],
     said: str,
 ) -> None:
     sync(appliance)
     pass_a_night(appliance)
-    with (
-        counting_writes(warehouse) as writes,
-        appliance.before_request(lambda request: fault() if request.url.path.startswith(LIST) else None),
-    ):
+    before = rows(EVERYTHING)
+    with appliance.before_request(lambda request: fault() if request.url.path.startswith(LIST) else None):
         result = sync(appliance, retry_for=1)
     assert result.status == "failed"
     assert said in str(result.error)
     assert "north" in str(result.error)
     assert result.seconds < 10
-    assert writes() == 0
+    assert rows(EVERYTHING) == before
     assert rows("select status, error from sync_runs where run_number = 2") == [
         {"status": "failed", "error": result.error}
     ]
@@ -144,18 +144,16 @@ NO_PAGES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("make", NO_PAGES.values(), ids=NO_PAGES)
 def test_an_answer_that_is_no_page_is_one_clear_failure(
-    sync: Sync, rows: Rows, warehouse: Warehouse, appliance: SimulatedAppliance, make: Callable[[Any], object]
+    sync: Sync, rows: Rows, appliance: SimulatedAppliance, make: Callable[[Any], object]
 ) -> None:
     sync(appliance)
-    with (
-        counting_writes(warehouse) as writes,
-        appliance.before_request(lambda request: JSONResponse(make(request)) if request.url.path == LIST else None),
-    ):
+    before = rows(EVERYTHING)
+    with appliance.before_request(lambda request: JSONResponse(make(request)) if request.url.path == LIST else None):
         result = sync(appliance, retry_for=1)
     assert result.status == "failed"
     assert "north" in str(result.error)
     assert len(str(result.error).splitlines()) == 1
-    assert writes() == 0
+    assert rows(EVERYTHING) == before
     assert sync(appliance).status == "succeeded"
 
 
@@ -218,7 +216,7 @@ def test_a_token_that_dies_at_any_request(sync: Sync, rows: Rows, appliance: Sim
 
 
 def test_a_password_that_changes_during_the_run_is_one_clear_failure(
-    sync: Sync, warehouse: Warehouse, appliance: SimulatedAppliance
+    sync: Sync, rows: Rows, appliance: SimulatedAppliance
 ) -> None:
     sync(appliance)
     pass_a_night(appliance)
@@ -231,11 +229,12 @@ def test_a_password_that_changes_during_the_run_is_one_clear_failure(
         return None
 
     first = len(appliance.requests)
-    with counting_writes(warehouse) as writes, appliance.before_request(changes):
+    before = rows(EVERYTHING)
+    with appliance.before_request(changes):
         result = sync(appliance)
     assert result.status == "failed"
     assert "refused to sign in" in str(result.error)
-    assert writes() == 0
+    assert rows(EVERYTHING) == before
     assert sync(appliance).status == "succeeded"
 
 
