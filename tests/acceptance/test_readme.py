@@ -93,3 +93,9 @@ def test_every_page_that_is_linked_exists() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert len(links) >= 7
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_test_that_the_guarantees_name_exists() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", (ROOT / "docs" / "guarantees.md").read_text("utf-8")))
+    assert len(named) > 15
+    assert named <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
