@@ -631,6 +631,21 @@ EXTRA = [
         {"extra": {"m": 1}},
         ("n", "nests deeper than 100 levels"),
     ),
+    *(
+        raw(
+            f"an unknown field of {levels} levels",
+            b'{POINT,"n":' + b'[{"]":' * (levels // 2) + rb'"}\"["' + b"}]" * (levels // 2) + b',"m":1}',
+            {"extra": {"m": 1}},
+            ("n", "nests deeper than 100 levels"),
+        )
+        for levels in (3_000, 100_000)
+    ),
+    raw(
+        "a name of 3000 levels",
+        b'{POINT,"vmName":' + b"[" * 3_000 + b"]" * 3_000 + b',"m":1}',
+        {"resource_name": None, "extra": {"m": 1}},
+        ("vmName", "is"),
+    ),
     raw("of a field said twice the last", b'{POINT,"n":1,"n":2}', {"extra": {"n": 2}}),
     Case(
         "two unreadable fields are two records",
@@ -649,10 +664,17 @@ WHOLE_ITEMS = [
     raw("two items in one", b"{POINT},{POINT}", {}, (None, "not readable as JSON"), loaded=False),
     raw("an item with bytes that are no text", b"\xff\xfe\x00", {}, (None, "not readable as JSON"), loaded=False),
     raw(
-        "an item of 100000 levels",
-        b'{POINT,"n":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        "an item of 100000 levels that is cut short",
+        b'{POINT,"n":' + b"[" * 100_000 + b"]" * 99_900,
         {},
-        (None, "nests too deep"),
+        (None, "not readable as JSON"),
+        loaded=False,
+    ),
+    raw(
+        "an item that is 100000 arrays in one another",
+        b"[" * 100_000 + b"]" * 100_000,
+        {},
+        (None, "not an object"),
         loaded=False,
     ),
 ]

@@ -98,5 +98,5 @@ def _is_json(body: bytes) -> bool:
         try:
             return is_json(body)
         except RecursionError:
-            return False
+            return True  # asked again it would nest as deep: whoever reads it judges
     return True

@@ -90,7 +90,7 @@ def _split(body: bytes) -> tuple[_Wire, list[bytes] | None]:
         wire = _decoder.decode(body)
     except msgspec.ValidationError:
         raise
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         values, items = split_page(body)
         return msgspec.convert(values, _Wire), items
     # Copies: a Raw is a view that keeps the whole body in memory for as long as one item lives.

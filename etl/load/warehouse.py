@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.errors import ConfigError, WarehouseError
 from etl.load import sqlite
+from etl.load.remedies import remedy
 
 #: Ends a statement within a fifth of a second of its client's death, so that a killed run frees its lock at once
 #: (without it the lock was seen to be held for seconds); the rest keeps every session in UTC.
@@ -117,7 +118,7 @@ class Warehouse:
 
     def explain(self, error: Exception) -> WarehouseError:
         """A database's error in one sentence, without the statement and its parameters."""
-        return WarehouseError(f"the warehouse {self} failed: {first_line(error)}")
+        return WarehouseError(f"the warehouse {self} failed: {in_words(error)}")
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -131,7 +132,7 @@ class Warehouse:
         try:
             connection = self.engine.connect()
         except DATABASE_ERRORS as error:
-            raise WarehouseError(f"the warehouse {self} cannot be opened: {first_line(error)}") from error
+            raise WarehouseError(f"the warehouse {self} cannot be opened: {in_words(error)}") from error
         with connection:
             yield connection
             raw = connection.connection.dbapi_connection
@@ -156,10 +157,13 @@ def write(connection: Connection) -> Iterator[None]:
         connection.execution_options(sqlite_begin="deferred")
 
 
-def first_line(error: Exception) -> str:
-    """What the database driver said first."""
-    text = str(error.__cause__ or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+def in_words(error: Exception) -> str:
+    """What the database driver said first, and what to do about it."""
+    told = error.__cause__ or error
+    text = str(told).strip()
+    first_line = text.splitlines()[0] if text else type(error).__name__
+    cure = remedy(told)
+    return f"{first_line}; {cure}" if cure else first_line
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 MAX_DIGITS: Final = 4300
 """Characters of the longest number that is kept: where Python stops reading whole numbers."""
 
+MAX_LEVELS: Final = 200
+"""Levels of an item that nests deeper than the readers follow; what lies below them is left out.
+
+They are more than a field may have, so that a field that lost something is refused.
+"""
+
+_bracket_or_string = re.compile(r'[\[{]|[\]}]|"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _DECODE_ERRORS = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -47,8 +55,6 @@ def decode(items: Sequence[bytes]) -> Cells[dict[str, Any]]:
 def _decode_one(raw: bytes) -> dict[str, Any]:
     try:
         value = _decode_tolerantly(raw)
-    except RecursionError:
-        raise Unreadable("nests too deep to be read") from None
     except ValueError:
         raise Unreadable("is not readable as JSON") from None
     if not isinstance(value, dict):
@@ -60,13 +66,32 @@ def _decode_tolerantly(raw: bytes) -> Any:
     try:
         return _decode_exactly(raw)
     except _DECODE_ERRORS:
-        return json.loads(
-            raw.decode("utf-8", "surrogateescape"),
-            strict=False,
-            parse_int=_whole_number,
-            parse_float=_fraction,
-            parse_constant=BeyondNumber,
-        )
+        text = raw.decode("utf-8", "surrogateescape")
+    try:
+        return _load(text)
+    except RecursionError:
+        return _load(_shallow(text))
+
+
+def _load(text: str) -> Any:
+    return json.loads(text, strict=False, parse_int=_whole_number, parse_float=_fraction, parse_constant=BeyondNumber)
+
+
+def _shallow(text: str) -> str:
+    """Give a JSON text with null for each array or object that lies below `MAX_LEVELS`."""
+    kept: list[str] = []
+    depth = begin = 0
+    for found in _bracket_or_string.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth == MAX_LEVELS + 1:
+                kept += [text[begin : found.start()], "null"]
+                begin = len(text)
+        elif found[0] in "]}":
+            if depth == MAX_LEVELS + 1:
+                begin = found.end()
+            depth -= 1
+    return "".join([*kept, text[begin:]])
 
 
 def _whole_number(text: str) -> int | BeyondNumber:

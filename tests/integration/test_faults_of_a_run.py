@@ -169,6 +169,11 @@ ODD_ITEMS: dict[str, tuple[bytes, int, int]] = {
     "a lone surrogate": (b'{"id": "odd", "pointInTime": "2026-01-01T00:00:00Z", "state": "\\ud800"}', 0, 1),
     "invalid UTF-8": (b'{"id": "odd", "pointInTime": "2026-01-01T00:00:00Z", "state": "\xff"}', 0, 1),
     "a NUL": (b'{"id": "odd", "pointInTime": "2026-01-01T00:00:00Z", "state": "\\u0000"}', 0, 1),
+    "3,000 levels": (
+        b'{"id": "odd", "pointInTime": "2026-01-01T00:00:00Z", "note": ' + b"[" * 3_000 + b"]" * 3_000 + b"}",
+        0,
+        1,
+    ),
     "no object": (b'"odd"', 1, 0),
     "no id": (b'{"pointInTime": "2026-01-01T00:00:00Z"}', 1, 0),
     "an id of another kind": (b'{"id": ["odd"], "pointInTime": "2026-01-01T00:00:00Z"}', 1, 0),

@@ -79,6 +79,23 @@ def test_a_body_that_is_not_json_is_worth_another_try(body):
         read(body)
 
 
+@pytest.mark.parametrize("levels", [900, 3_000, 100_000])
+def test_an_item_that_nests_deep_hides_no_other(levels):
+    deep = b'{"id":"deep","n":' + b'[{"]":' * levels + rb'"}\"["' + b"}]" * levels + b"}"
+    items = [b'{"id":"a"}', deep, b"7", deep, b'{"id":"b"}']
+    body = b'{"offset":0,"limit":30,"totalCount":5,"results":[' + b" ,\n".join(items) + b'],"_links":{}}'
+    envelope = read(body)
+    assert envelope.items == items
+    assert (envelope.offset, envelope.total) == (0, 5)
+    with pytest.raises(Fault, match="the answer is not JSON"):
+        read(body[: body.index(b"}]", body.index(b"}]") + levels)])
+
+
+def test_nesting_outside_the_items_is_a_clear_failure():
+    with pytest.raises(NotAPage, match="nested too deeply"):
+        read(b'{"offset":0,"limit":30,"results":[],"_links":' + b"[" * 3_000 + b"]" * 3_000 + b"}")
+
+
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 def test_deep_nesting_is_a_clear_failure(opening):
     body = '{"offset":0,"limit":1,"results":[' + opening * 1_000_000
