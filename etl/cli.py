@@ -54,6 +54,7 @@ def main() -> None:
     try:
         app(prog_name="restorepoints")
     except stopping.Stopped as stopped:
+        stopping.ignore_more()
         console.say(f"restorepoints: {stopped.how}; the warehouse is as the last finished run left it")
         sys.exit(stopped.code)
     except RestorepointsError as error:

@@ -59,6 +59,12 @@ def heed() -> None:
             signal.signal(number, _stopping.hear)
 
 
+def ignore_more() -> None:
+    """From here on neither signal counts: the interpreter, on its way out, would let one kill it."""
+    for number in _WORDS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` to its end in an event loop; being told to stop cancels it.
 
