@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from filelock import FileLock, Timeout
@@ -34,30 +34,16 @@ def run_lock(warehouse: Warehouse, connection: Connection, appliance_id: int) ->
         PooledConnection: the lock would not hold.
     """
     if warehouse.path is not None:
-        lock = FileLock(f"{warehouse.path}.appliance-{appliance_id}.lock", blocking=False)
-        with _usable(lock):
-            try:
-                lock.acquire()
-            except Timeout:
-                raise AlreadyRunning(_holder(warehouse, appliance_id)) from None
-        try:
+        with _file_lock(f"{warehouse.path}.appliance-{appliance_id}.lock", 0, lambda: _holder(warehouse, appliance_id)):
             yield
-        finally:
-            lock.release()
         return
     _refuse_pooler(warehouse, connection)
     locked = connection.scalar(select(func.pg_try_advisory_lock(ADVISORY_CLASS, appliance_id)))
     connection.commit()
     if not locked:
         raise AlreadyRunning(_holder(warehouse, appliance_id))
-    try:
+    with _let_go(connection, appliance_id):
         yield
-    finally:
-        # a server lets go of a closed connection's locks a moment later, when the next run may have begun
-        with suppress(*DATABASE_ERRORS):
-            connection.rollback()
-            connection.scalar(select(func.pg_advisory_unlock(ADVISORY_CLASS, appliance_id)))
-            connection.commit()
 
 
 @contextmanager
@@ -68,27 +54,14 @@ def migration_lock(warehouse: Warehouse, connection: Connection) -> Iterator[Non
     at this one then (`refuse_during_migration`), so that one of the two always meets the other's.
     """
     if warehouse.path is not None:
-        lock = FileLock(f"{warehouse.path}.schema.lock", timeout=_MIGRATION_SECONDS)
-        with _usable(lock):
-            try:
-                lock.acquire()
-            except Timeout:
-                raise AlreadyRunning("another migration of the warehouse is under way; try again later") from None
-        try:
+        with _file_lock(f"{warehouse.path}.schema.lock", _MIGRATION_SECONDS, lambda: _ANOTHER_MIGRATION):
             yield
-        finally:
-            lock.release()
         return
     _refuse_pooler(warehouse, connection)
     connection.execute(select(func.pg_advisory_lock(ADVISORY_CLASS, SCHEMA_KEY)))
     connection.commit()
-    try:
+    with _let_go(connection, SCHEMA_KEY):
         yield
-    finally:
-        with suppress(*DATABASE_ERRORS):
-            connection.rollback()
-            connection.scalar(select(func.pg_advisory_unlock(ADVISORY_CLASS, SCHEMA_KEY)))
-            connection.commit()
 
 
 def refuse_during_migration(warehouse: Warehouse, connection: Connection) -> None:
@@ -98,14 +71,8 @@ def refuse_during_migration(warehouse: Warehouse, connection: Connection) -> Non
         AlreadyRunning: a migration is under way.
     """
     if warehouse.path is not None:
-        lock = FileLock(f"{warehouse.path}.schema.lock", timeout=_LOOK_SECONDS)
-        with _usable(lock):
-            try:
-                lock.acquire()
-            except Timeout:
-                raise AlreadyRunning(_MIGRATING) from None
-            lock.release()
-        return
+        with _file_lock(f"{warehouse.path}.schema.lock", _LOOK_SECONDS, lambda: _MIGRATING):
+            return
     free = connection.scalar(select(func.pg_try_advisory_xact_lock_shared(ADVISORY_CLASS, SCHEMA_KEY)))
     connection.commit()
     if not free:
@@ -113,19 +80,38 @@ def refuse_during_migration(warehouse: Warehouse, connection: Connection) -> Non
 
 
 _MIGRATING = "the warehouse's schema is being migrated; try again when it is over"
+_ANOTHER_MIGRATION = "another migration of the warehouse is under way; try again later"
 
 
 @contextmanager
-def _usable(lock: FileLock) -> Iterator[None]:
+def _file_lock(path: str, seconds: float, refusal: Callable[[], str]) -> Iterator[None]:
+    """Holds a lock file; who does not get it within `seconds` is told the `refusal`."""
+    lock = FileLock(path, timeout=seconds)
     try:
-        yield
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(refusal()) from None
     except OSError as error:
-        if isinstance(error, Timeout):
-            raise
         raise WarehouseError(
-            f"the lock file {lock.lock_file} cannot be used: {error.strerror}; if another user made it, give it to "
+            f"the lock file {path} cannot be used: {error.strerror}; if another user made it, give it to "
             "the one who runs this, or remove it while no run is under way"
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _let_go(connection: Connection, key: int) -> Iterator[None]:
+    """Unlocks at the end: a server drops a closed connection's locks a moment later, when the next run may begin."""
+    try:
+        yield
+    finally:
+        with suppress(*DATABASE_ERRORS):
+            connection.rollback()
+            connection.scalar(select(func.pg_advisory_unlock(ADVISORY_CLASS, key)))
+            connection.commit()
 
 
 def _refuse_pooler(warehouse: Warehouse, connection: Connection) -> None:

@@ -214,13 +214,12 @@ def write_deletions(connection: Connection, run: Run, collection: str) -> int:
         confirmed = case((last_proof > confirmed, last_proof), else_=confirmed)
     gone = and_(VANISHED.c.collection == collection, VANISHED.c.restore_point_id == GONE.c.restore_point_id)
     is_new = and_(gone, VANISHED.c.is_new)
-    seen_early = and_(VANISHED.c.seen_early, started_at > confirmed)
     deleted = {"deleted_at": observed_at, "deleted_run": run.run_number}
     of_point = and_(POINTS.c.appliance_id == run.appliance_id, POINTS.c.restore_point_id == VANISHED.c.restore_point_id)
     connection.execute(
         update(POINTS)
         .where(of_point, gone, ~VANISHED.c.is_new)
-        .values(last_confirmed_at=case((seen_early, started_at), else_=confirmed), **deleted)
+        .values(last_confirmed_at=case((VANISHED.c.seen_early, started_at), else_=confirmed), **deleted)
     )
     # come (or come back) and gone within one run: it lived from the run's start on, as far as anybody knows
     connection.execute(
