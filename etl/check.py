@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from etl.catalogue import Collection, points_of
 from etl.errors import ApplianceError, Forbidden, NotServed
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl
@@ -42,13 +43,13 @@ class Finding:
 
 
 async def check_appliance(
-    endpoint: Endpoint, api_version: str, collections: Sequence[str], now: Callable[[], datetime]
+    endpoint: Endpoint, api_version: str, workloads: tuple[str, ...], now: Callable[[], datetime]
 ) -> Finding:
     """Signs in, asks the appliance about itself and reads one page of each collection."""
     try:
         async with ApplianceClient(endpoint) as client:
             facts = await discover(client, api_version, None, now)
-            found = [await _first_page(client, facts.api_version, collection) for collection in collections]
+            found = [await _first_page(client, facts.api_version, collection) for collection in points_of(workloads)]
     except ApplianceError as error:
         return Finding(endpoint.name, endpoint.url, error=str(error))
     readable = any(one.status == "readable" for one in found)
@@ -66,13 +67,13 @@ async def check_appliance(
     )
 
 
-async def _first_page(client: ApplianceClient, api_version: str, collection: str) -> Readable:
+async def _first_page(client: ApplianceClient, api_version: str, collection: Collection) -> Readable:
     try:
         async with aclosing(Crawl(client, api_version, collection).pages()) as pages:
             async for page in pages:
-                return Readable(collection, "readable", page.total, page.limit)
+                return Readable(collection.name, "readable", page.total, page.limit)
     except Forbidden:
-        return Readable(collection, "forbidden")
+        return Readable(collection.name, "forbidden")
     except NotServed:
-        return Readable(collection, "not_served")
+        return Readable(collection.name, "not_served")
     raise AssertionError("a crawl gives at least one page")

@@ -32,7 +32,10 @@ from etl.options import (
 
 # Nothing heavy is imported up here: `--help` has to answer at once.
 if TYPE_CHECKING:
+    from etl.config import ApplianceConfig
+    from etl.extract.endpoint import Endpoint
     from etl.load.warehouse import Warehouse
+    from etl.sync import Source
 
 app = typer.Typer(
     name="restorepoints",
@@ -118,12 +121,12 @@ def sync(
     store = open_warehouse(warehouse, settings)
     endpoints = [endpoint(one, settings) for one in chosen]
     _prepare_schema(store, migrate=migrate)
-    from etl.sync import Accepted, RunResult, Source, sync_appliance
+    from etl.sync import Accepted, RunResult, sync_appliance
 
     accepted = Accepted(mass_deletion=accept_mass_deletion, new_identity=accept_new_identity)
     failed = False
     for one, where in zip(chosen, endpoints, strict=True):
-        source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
+        source = _source(one, where)
         try:
             with console.progress_bars() as show:
                 result = stopping.run(sync_appliance(source, store, accepted=accepted, on_progress=show))
@@ -156,12 +159,11 @@ def plan(
     endpoints = [endpoint(one, settings) for one in chosen]
     from etl.load import schema
     from etl.plan import plan_appliance
-    from etl.sync import Source
 
     schema.check(store)
     failed = False
     for one, where in zip(chosen, endpoints, strict=True):
-        source = Source(where, one.api_version, tuple(one.workloads), one.tenant, one.time_zone)
+        source = _source(one, where)
         with console.progress_bars() as show:
             found = stopping.run(plan_appliance(source, store, now=utc_now, on_progress=show))
         console.print_plan(found, as_json=output is Output.json)
@@ -262,6 +264,12 @@ def simulate(
         )
     except SimulatorError as error:
         raise UsageError(str(error)) from None
+
+
+def _source(one: ApplianceConfig, where: Endpoint) -> Source:
+    from etl.sync import Source
+
+    return Source(where, one.api_version, one.workloads, one.tenant, one.time_zone, one.resolve_machines)
 
 
 def _prepare_schema(store: Warehouse, *, migrate: bool) -> None:

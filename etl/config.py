@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from etl import config_values
+from etl.catalogue import WORKLOADS
 from etl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ class ApplianceConfig(msgspec.Struct, frozen=True, kw_only=True):
     tls_fingerprint: str | None = None
     ca_file: Path | None = None
     api_version: str = "auto"
-    workloads: tuple[str, ...] = config_values.WORKLOADS
+    workloads: tuple[str, ...] = WORKLOADS
     tenant: str | None = None
     time_zone: str | None = None
+    resolve_machines: bool = False
 
 
 class _Tables(msgspec.Struct, frozen=True):
@@ -239,5 +241,6 @@ _TYPES = {
     "retry_for": 'a duration like "2m" or a number of seconds',
     "appliances": "a table",
     "keyring": "true or false",
+    "resolve_machines": "true or false",
     "workloads": 'a list like ["vm"]',
 }

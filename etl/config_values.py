@@ -16,13 +16,11 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from etl.catalogue import WORKLOADS
 from etl.extract.versions import API_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-WORKLOADS = ("vm",)
-"""What this version reads of an appliance."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

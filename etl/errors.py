@@ -13,6 +13,7 @@ RestorepointsError
     │   ├── MfaRequired
     │   ├── Forbidden
     │   ├── NotServed
+    │   ├── BadRequest
     │   ├── NotAPage
     │   ├── NoProgress
     │   ├── AnotherAppliance
@@ -87,6 +88,10 @@ class Forbidden(ApplianceError):
 
 class NotServed(ApplianceError):
     """The appliance does not serve this API version or collection."""
+
+
+class BadRequest(ApplianceError):
+    """The appliance takes the request for a wrong one."""
 
 
 class NotAPage(ApplianceError):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from etl.catalogue import points_of
 from etl.errors import RestorepointsError
 from etl.extract.client import ApplianceClient
 from etl.extract.discovery import discover
@@ -18,8 +19,9 @@ from etl.load.rejects import count_rejected
 from etl.load.snapshot import count_distinct
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import Warehouse
+from etl.reading import Desk, Progress
 from etl.sync import Source
-from etl.trip import Progress, Trip
+from etl.trip import Trip
 
 #: An appliance that the warehouse does not know yet: no row is its own.
 _NOBODY = 0
@@ -55,10 +57,12 @@ async def plan_appliance(
             run = Run(known.appliance_id, 0, now(), now())
             async with ApplianceClient(source.endpoint) as client:
                 facts = await discover(client, source.api_version, known.api_version, now)
-                trip = Trip(client, facts, run, connection, on_warehouse, on_progress)
-                await trip.read(source.collections)
+                desk = await on_warehouse(Desk, client, facts, run, connection, on_warehouse, on_progress)
+                trip = Trip(desk)
+                await trip.read(points_of(source.workloads))
                 await trip.refuse_another_appliance(known, facts, source.endpoint.url)
-                guard = await trip.too_much_vanished()
+                await trip.find_missed()
+                guard = " ".join(await trip.guard(accepted=False)) or None
             return await on_warehouse(
                 _compare, name, trip, guard, other_api_version=known.api_version not in (None, facts.api_version)
             )
@@ -73,29 +77,32 @@ def _look_up(connection: Connection, name: str, base_url: str) -> KnownAppliance
 
 
 def _compare(name: str, trip: Trip, guard: str | None, *, other_api_version: bool) -> Plan:
-    connection = trip.connection
+    desk = trip.desk
+    connection = desk.connection
     kinds: dict[str, int] = {}
     extracted = rejected = field_errors = 0
     with connection.begin():
         for reading in trip.readings:
+            if not reading.is_read:
+                continue
             found = find_changes(
-                connection,
-                trip.run,
+                desk.staging,
+                desk.run,
                 reading.collection,
-                reading.known,
+                trip.known(reading.collection),
                 other_api_version=other_api_version,
                 restamp=False,
             )
             kinds = {kind: kinds.get(kind, 0) + found.get(kind, 0) for kind in kinds.keys() | found.keys()}
-            extracted += count_distinct(connection, trip.run, reading.collection, reading.known)
-            items, fields = count_rejected(connection, reading.collection)
+            extracted += count_distinct(desk.staging, desk.run, reading.collection, reading.known)
+            items, fields = count_rejected(desk.staging, reading.collection)
             rejected, field_errors = rejected + items, field_errors + fields
         connection.rollback()
     changed = sum(kinds.get(kind, 0) for kind in ("changed", "restated", "refreshed"))
     new, reappeared = kinds.get("appeared", 0), kinds.get("reappeared", 0)
     return Plan(
         name,
-        snapshot_proven=all(reading.evidence for reading in trip.readings),
+        snapshot_proven=all(reading.evidence for reading in trip.readings if reading.is_read),
         extracted=extracted,
         new=new,
         changed=changed,
@@ -104,5 +111,5 @@ def _compare(name: str, trip: Trip, guard: str | None, *, other_api_version: boo
         vanished=sum(reading.missed for reading in trip.readings),
         rejected=rejected,
         field_errors=field_errors,
-        error=guard,
+        error=" ".join(filter(None, (trip.error(), guard))) or None,
     )

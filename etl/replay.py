@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy import Connection
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import RestorepointsError, UsageError
 from etl.load import ledger, schema
 from etl.load.known import KnownItems
@@ -21,8 +22,8 @@ from etl.load.rejects import StoredRecord, open_records
 from etl.load.staging import open_staging
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
 from etl.sync import RunResult
+from etl.transform.items import normalise
 from etl.transform.rejected import RAW_LIMIT
-from etl.transform.restore_points import normalise
 
 #: A stored text of this size or more has been cut: at most three bytes of a last character were lost.
 _CUT_FROM = RAW_LIMIT - 3
@@ -79,7 +80,8 @@ def replay_appliance(name: str, warehouse: Warehouse, *, now: Callable[[], datet
         "succeeded",
         run.run_number,
         seconds=round(time.monotonic() - began, 3),
-        collections=[asdict(outcome) for outcome in outcomes],
+        collections=[asdict(outcome) for outcome in ledger.of_points(outcomes)],
+        inventory=[asdict(outcome) for outcome in outcomes if outcome not in ledger.of_points(outcomes)],
         **{count: sums[count] for count in RunResult.__slots__ if count in ledger.COUNTED},
     )
 
@@ -105,17 +107,17 @@ def _write(
             # one item with two unreadable fields is two records with one text
             items = list(dict.fromkeys(one.raw.encode() for one in stored))
             batch = normalise(items, collection=collection)
-            staging.add(collection, 1, batch.frame, batch.rejected)
+            staging.add(COLLECTIONS[collection], 1, batch.frame, batch.rejected)
         staging.seal()
     run = run.observing(now())
     with write(connection):
         for collection, stored in records.items():
             replayed: Sequence[str] = [one.record_hash for one in stored]
             outcome = merge(
-                connection,
+                staging,
                 run,
-                collection,
-                KnownItems(np.empty(0, dtype=np.int64)),
+                COLLECTIONS[collection],
+                {collection: KnownItems(np.empty(0, dtype=np.int64))},
                 other_api_version=False,
                 restamp=False,
                 replayed=replayed,

@@ -13,19 +13,28 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import __version__
+from etl.catalogue import WORKLOADS, inventory_of, points_of
 from etl.clock import utc_now
 from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
 from etl.extract.discovery import Facts, discover
 from etl.extract.endpoint import Endpoint
+from etl.extract.storage import read_storage_usage
 from etl.load import ledger, schema, vanished
+from etl.load.deletions import Evidence
+from etl.load.job_sessions import write_forgotten
 from etl.load.ledger import ApplianceState, CollectionOutcome, KnownAppliance, Run
 from etl.load.locks import run_lock
 from etl.load.merge import merge
 from etl.load.sqlite import fold_log
+from etl.load.storage import write_counts
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
-from etl.trip import Progress, Trip
+from etl.machines import resolve_machines
+from etl.reading import Desk, Progress
+from etl.removals import clock_skew, read_evidence, write_causes
+from etl.sessions import SessionsRead, read_named_sessions, read_sessions
+from etl.trip import Trip
 
 #: Seconds that a run which is told to stop takes at most to write that down.
 STOP_SECONDS = 5
@@ -39,9 +48,11 @@ class Source:
 
     endpoint: Endpoint
     api_version: str = "auto"
-    collections: tuple[str, ...] = ("vm",)
+    workloads: tuple[str, ...] = WORKLOADS
     tenant: str | None = None
     time_zone: str | None = None
+    resolve_machines: bool = False
+    """At v1 to v3, ask for the machine of each new restore point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,11 @@ class RunResult:
     field_errors: int = 0
     seconds: float = 0.0
     error: str | None = None
+    explained: int = 0
+    """Deletions whose cause became known, earlier ones among them."""
     collections: list[dict[str, Any]] = field(default_factory=list)
+    inventory: list[dict[str, Any]] = field(default_factory=list)
+    """The same of job sessions, protected resources, policies and repositories."""
     warnings: list[str] = field(default_factory=list)
     """Sentences for a person about what was not an error and yet wants to be known."""
 
@@ -99,20 +114,12 @@ async def sync_appliance(
                 known, connection, run = await on_warehouse(_open, on_warehouse, source, now, begun)
                 async with ApplianceClient(source.endpoint) as client:
                     facts = await discover(client, source.api_version, known.api_version, now)
-                    trip = Trip(client, facts, run, connection, on_warehouse, on_progress)
-                    await trip.read(source.collections)
-                    if not accepted.new_identity:
-                        await trip.refuse_another_appliance(known, facts, source.endpoint.url)
-                    guard = await trip.too_much_vanished()
-                    withheld = None if accepted.mass_deletion else guard
-                    if withheld:
-                        trip.withhold()
-                    else:
-                        await trip.confirm()
+                    desk = await on_warehouse(Desk, client, facts, run, connection, on_warehouse, on_progress)
+                    trip = Trip(desk)
+                    gathered = await _gather(trip, source, known, accepted)
                 state = _state(source, facts)
-                run, outcomes = await on_warehouse(
-                    _write, known, state, trip, now, withheld, bool(guard) and accepted.mass_deletion
-                )
+                written = await on_warehouse(_write, known, state, trip, gathered, now)
+                run, outcomes = written.run, written.outcomes
                 warnings = await on_warehouse(_afterwards, name, warehouse, connection, run, state)
             except BaseException as error:
                 # if it is the warehouse that broke, the next run says so; who is told to stop does not wait for it long
@@ -126,18 +133,61 @@ async def sync_appliance(
         run_number = begun[0].run_number if begun else None
         return RunResult(name, "failed", run_number, seconds=seconds, error=str(error))
     sums = ledger.sums(outcomes)
+    points = ledger.of_points(outcomes)
     return RunResult(
         name,
-        "succeeded" if withheld is None else "partial",
+        "succeeded" if written.error is None else "partial",
         run.run_number,
         snapshot_proven=sums["snapshot_proven"],
         evidence=ledger.weakest_evidence(outcomes),
         seconds=round(time.monotonic() - began, 3),
-        error=withheld,
-        collections=[asdict(outcome) for outcome in outcomes],
-        warnings=_warnings(name, trip) + warnings,
+        error=written.error,
+        explained=written.explained,
+        collections=[asdict(outcome) for outcome in points],
+        inventory=[asdict(outcome) for outcome in outcomes if outcome not in points],
+        warnings=_warnings(name, trip) + gathered.warnings + warnings,
         **{count: sums[count] for count in RunResult.__slots__ if count in ledger.COUNTED},
     )
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What was read besides the collections' items."""
+
+    sessions: SessionsRead
+    evidence: list[Evidence]
+    usage: dict[str, float] | None
+    guarded: bool
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What a run has written; `error` says what of it failed or was withheld."""
+
+    run: Run
+    outcomes: list[CollectionOutcome]
+    explained: int
+    error: str | None
+
+
+async def _gather(trip: Trip, source: Source, known: KnownAppliance, accepted: Accepted) -> _Gathered:
+    """Everything that a run reads, in the order in which one thing leads to the next."""
+    desk = trip.desk
+    await trip.read(points_of(source.workloads), inventory_of(source.workloads))
+    if not accepted.new_identity:
+        await trip.refuse_another_appliance(known, desk.facts, source.endpoint.url)
+    usage = await read_storage_usage(desk.client.bearing(), desk.api_version)
+    sessions = await read_sessions(trip)
+    await trip.find_missed()
+    warnings = []
+    if source.resolve_machines and (problem := await resolve_machines(trip)):
+        warnings.append(problem)
+    guarded = await trip.guard(accepted=accepted.mass_deletion)
+    await trip.confirm()
+    await read_named_sessions(trip, sessions)
+    evidence = await read_evidence(trip) if sessions.reading.is_read else []
+    return _Gathered(sessions, evidence, usage, bool(guarded), warnings)
 
 
 def _open(
@@ -168,42 +218,46 @@ def _state(source: Source, facts: Facts) -> ApplianceState:
 
 
 def _write(
-    known: KnownAppliance,
-    state: ApplianceState,
-    trip: Trip,
-    now: Callable[[], datetime],
-    withheld: str | None,
-    accepted_mass_deletion: bool,
-) -> tuple[Run, list[CollectionOutcome]]:
+    known: KnownAppliance, state: ApplianceState, trip: Trip, gathered: _Gathered, now: Callable[[], datetime]
+) -> _Written:
     """The run's one transaction of data, with its rows in the ledger."""
-    connection = trip.connection
-    run = trip.run.observing(now())
+    desk = trip.desk
+    connection, staging = desk.connection, desk.staging
+    run = desk.run.observing(now())
     outcomes = []
+    error = trip.error()
     with write(connection):
-        trip.staging.seal()
+        staging.seal()
         for reading in trip.readings:
-            vanished.unstage_gone(connection, run, reading.collection)
-            outcome = merge(
-                connection,
-                run,
-                reading.collection,
-                reading.known,
-                other_api_version=known.api_version not in (None, state.api_version),
-                restamp=known.tool_version != __version__,
-            )
-            outcome.deleted = vanished.write_deletions(connection, run, reading.collection)
+            if not reading.is_read:
+                outcome = CollectionOutcome(reading.collection.name)
+            else:
+                vanished.unstage_gone(staging, run, reading.collection)
+                outcome = merge(
+                    staging,
+                    run,
+                    reading.collection,
+                    trip.known(reading.collection),
+                    other_api_version=known.api_version not in (None, state.api_version),
+                    restamp=known.tool_version != __version__,
+                )
+                outcome.deleted = vanished.write_deletions(staging, run, reading.collection)
             reading.describe(outcome)
             outcomes.append(outcome)
+        write_forgotten(connection, run, gathered.sessions.forgotten)
+        explained = write_causes(connection, run, gathered.evidence, clock_skew(desk), gathered.sessions.reading.error)
         ledger.finish(
             connection,
             run,
             outcomes,
             state,
             now(),
-            error=withheld,
-            accepted_mass_deletion=accepted_mass_deletion,
+            error=error,
+            accepted_mass_deletion=gathered.guarded and not any(reading.withheld for reading in trip.readings),
         )
-    return run, outcomes
+        if gathered.usage is not None:
+            write_counts(connection, run, gathered.usage)
+    return _Written(run, outcomes, explained, error)
 
 
 def _afterwards(name: str, warehouse: Warehouse, connection: Connection, run: Run, state: ApplianceState) -> list[str]:
@@ -246,14 +300,17 @@ def _reason(error: BaseException) -> str:
 def _warnings(name: str, trip: Trip) -> list[str]:
     said = []
     for reading in trip.readings:
-        if reading.evidence is None:
+        collection = reading.collection
+        if reading.status == "forbidden":
+            said.append(f"{reading.error} What is known of {collection.name} is left alone.")
+        if reading.is_read and reading.evidence is None:
             said.append(
-                f"{name}: {reading.collection} was read {reading.crawls} times and kept moving: what was found is "
+                f"{name}: {collection.name} was read {reading.crawls} times and kept moving: what was found is "
                 "merged, but the snapshot is not proven complete"
             )
         if reading.unconfirmed and not reading.withheld:
             said.append(
-                f"{name}: {reading.unconfirmed:,} restore points of {reading.collection} vanished and could not be "
+                f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not be "
                 f"confirmed as deleted; they are kept ({reading.doubt})"
             )
     return said

@@ -8,6 +8,7 @@ import random
 import uuid
 from dataclasses import dataclass, field
 
+from etl.catalogue import COLLECTIONS
 from etl.extract.crawl import Crawl
 from etl.extract.evidence import CrawlReport, evidence
 from etl.extract.exchange import Answer
@@ -110,7 +111,7 @@ class Run:
 
 
 async def one_crawl(client, page_size: int) -> tuple[CrawlReport, set[str]]:
-    crawl = Crawl(client, "v8", "vm", page_size=page_size)
+    crawl = Crawl(client, "v8", COLLECTIONS["vm"], page_size=page_size)
     ids = {json.loads(item)["id"] async for page in crawl.pages() for item in page.items}
     return crawl.report, ids
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from etl.catalogue import COLLECTIONS
 from etl.load import ledger, vanished
 from etl.load.known import known_items
 from etl.load.ledger import ApplianceState, CollectionOutcome
@@ -15,9 +16,10 @@ from etl.load.merge import merge
 from etl.load.staging import open_staging
 from etl.load.warehouse import Warehouse, write
 from etl.transform.hashing import hash_items
-from etl.transform.restore_points import normalise
+from etl.transform.items import normalise
 
 #: The first run of a test begins here; each later one a day after the one before. It observes a second later.
+VM = COLLECTIONS["vm"]
 FIRST_NIGHT = datetime(2026, 3, 1, 2, 0, 0, 123456, tzinfo=UTC)
 FIRST_OBSERVED = FIRST_NIGHT + timedelta(seconds=1)
 
@@ -48,33 +50,32 @@ class Nights:
         with self.warehouse.connect() as connection:
             with write(connection):
                 run = ledger.start(connection, known.appliance_id, base_url="https://north", now=self.now)
-            hashes = known_items(connection, known.appliance_id, "vm")
-            vanished.prepare(connection)
+            hashes = known_items(connection, known.appliance_id, VM)
             staging = open_staging(connection)
             for start in range(0, len(raw), batch):
                 part = raw[start : start + batch]
                 met = hashes.meet(hash_items(part))
                 fresh = [item for item, is_known in zip(part, met, strict=True) if not is_known]
                 normalised = normalise(fresh, collection="vm")
-                staging.add("vm", 1, normalised.frame, normalised.rejected)
+                staging.add(VM, 1, normalised.frame, normalised.rejected)
             staging.seal()
-            vanished.find_vanished(staging, run, "vm", hashes, 1)
-            vanished.mark_gone(connection, "vm", gone)
+            vanished.find_vanished(staging, run, VM, hashes, 1)
+            vanished.mark_gone(staging, VM, gone)
             connection.commit()
             run = run.observing(self.now + self.reading_takes)
             if not self.reading_takes:
                 run = replace(run, observed_at=run.started_at)
             with write(connection):
-                vanished.unstage_gone(connection, run, "vm")
+                vanished.unstage_gone(staging, run, VM)
                 outcome = merge(
-                    connection,
+                    staging,
                     run,
-                    "vm",
-                    hashes,
+                    VM,
+                    {VM.name: hashes},
                     other_api_version=known.api_version not in (None, api_version),
                     restamp=False,
                 )
-                outcome.deleted = vanished.write_deletions(connection, run, "vm")
+                outcome.deleted = vanished.write_deletions(staging, run, VM)
                 outcome.proven, outcome.evidence = evidence is not None, evidence
                 outcome.unconfirmed, outcome.crawls = unconfirmed, 1
                 state = ApplianceState("https://north", api_version, None, "UTC")

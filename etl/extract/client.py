@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
@@ -47,6 +48,12 @@ class ApplianceClient:
     def role(self) -> str | None:
         """The role that the appliance named at sign-in; None before, and where it names none."""
         return self._session.role
+
+    def bearing(self) -> ApplianceClient:
+        """Give a client of the same session with a time for retries of its own: one list that fails costs no other."""
+        part = copy(self)
+        part._patience = Patience(self.name, self._patience.retry_for)
+        return part
 
     async def __aenter__(self) -> Self:
         return self

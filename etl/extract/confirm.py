@@ -16,6 +16,7 @@ import msgspec
 from etl.errors import ApplianceError
 from etl.extract.client import Answer, ApplianceClient
 from etl.extract.crawl import ask
+from etl.extract.versions import Listing
 
 #: How many listed points are asked for as a control.
 CONTROLS = 3
@@ -45,7 +46,7 @@ class Confirmation:
 async def confirm(
     client: ApplianceClient,
     api_version: str,
-    collection: str,
+    listing: Listing,
     ids: Sequence[str],
     *,
     listed: Sequence[str],
@@ -56,7 +57,7 @@ async def confirm(
     Args:
         client: signed in or not.
         api_version: the version that the collection was read at.
-        collection: the collection's stable name.
+        listing: where they were listed.
         ids: the points that were not listed.
         listed: ids that the crawl listed last, as the control; empty if the collection was read twice and was empty
             both times: then a 404 has to be a problem document, which a proxy does not write.
@@ -65,14 +66,14 @@ async def confirm(
     found = Confirmation()
 
     async def controls_answer() -> bool:
-        return await _controls_answer(client, api_version, collection, listed)
+        return await _controls_answer(client, api_version, listing, listed)
 
     if listed and not await controls_answer():
         found.doubt(len(ids), "points that were just listed are not found by id either")
         return found
     rest = iter(ids)
     while questions := list(islice(rest, QUESTIONS)):
-        asked = {one: asyncio.ensure_future(ask(client, api_version, collection, one)) for one in questions}
+        asked = {one: asyncio.ensure_future(ask(client, api_version, listing, one)) for one in questions}
         try:
             _, unanswered = await asyncio.wait(asked.values(), return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -91,10 +92,10 @@ async def confirm(
     return found
 
 
-async def _controls_answer(client: ApplianceClient, api_version: str, collection: str, listed: Sequence[str]) -> bool:
+async def _controls_answer(client: ApplianceClient, api_version: str, listing: Listing, listed: Sequence[str]) -> bool:
     """Whether listed points answer 200; one that is gone meanwhile is made up for by the others."""
     try:
-        answers = [await ask(client, api_version, collection, one) for one in listed[-CONTROLS:]]
+        answers = [await ask(client, api_version, listing, one) for one in listed[-CONTROLS:]]
     except ApplianceError:
         return False
     return any(_is_item(answer, one) for answer, one in zip(answers, listed[-CONTROLS:], strict=True)) and all(

@@ -12,7 +12,7 @@ from etl.extract.evidence import CrawlReport
 from etl.extract.flight import Flight
 from etl.extract.pages import Page
 from etl.extract.seams import Seam, compare, overlap
-from etl.extract.versions import collection_path, spellings
+from etl.extract.versions import path_of, spellings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etl.extract.client import Answer, ApplianceClient
     from etl.extract.flight import Answered
     from etl.extract.pages import Envelope
+    from etl.extract.versions import Listing
 
 __all__ = ["Crawl", "Page", "ask"]
 
@@ -39,10 +40,10 @@ _MOST_CHASED = 20
 class Crawl:
     """One reading of a collection, from its start to its end."""
 
-    def __init__(self, client: ApplianceClient, api_version: str, collection: str, *, page_size: int = 500) -> None:
+    def __init__(self, client: ApplianceClient, api_version: str, listing: Listing, *, page_size: int = 500) -> None:
         self._client = client
         self._api_version = api_version
-        self._collection = collection
+        self._listing = listing
         self._page_size = page_size
         self._report: CrawlReport | None = None
 
@@ -61,9 +62,10 @@ class Crawl:
         Raises `NoProgress` for pages that do not move on, `NotAPage`, `Forbidden`, `NotServed`, and what the
         client raises.
         """
-        path = collection_path(self._api_version, self._collection)
+        path = path_of(self._api_version, self._listing)
         for spelling in spellings(self._api_version):
-            reading = _Reading(Flight(self._client, path, spelling, self._page_size), self._page_size)
+            flight = Flight(self._client, path, spelling, self._page_size, self._listing.params)
+            reading = _Reading(flight, self._page_size)
             try:
                 async with aclosing(reading.pages()) as pages:
                     async for page in pages:
@@ -81,9 +83,9 @@ class Crawl:
         )
 
 
-async def ask(client: ApplianceClient, api_version: str, collection: str, restore_point_id: str) -> Answer:
+async def ask(client: ApplianceClient, api_version: str, listing: Listing, item_id: str) -> Answer:
     """Ask for one item by its id; the answer's status tells: 200, 404, or anything else."""
-    return await client.get(f"{collection_path(api_version, collection)}/{quote(restore_point_id, safe='')}")
+    return await client.get(f"{path_of(api_version, listing)}/{quote(item_id, safe='')}")
 
 
 class _WrongSpelling(Exception):

@@ -12,6 +12,8 @@ from etl.extract.pages import Envelope, read_envelope
 from etl.extract.seams import Stretch, overlap, stretch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from etl.extract.client import ApplianceClient
     from etl.extract.versions import Spelling
 
@@ -48,6 +50,7 @@ class Flight:
     path: str
     spelling: Spelling
     step: int
+    params: Mapping[str, str] = field(default_factory=dict)
     window: int = 1
     _under_way: deque[_Asked] = field(default_factory=deque)
 
@@ -107,7 +110,8 @@ class Flight:
         (self._under_way.appendleft if first else self._under_way.append)(_Asked(offset, offset + limit, task))
 
     async def _request(self, offset: int, limit: int) -> Envelope:
-        params = {self.spelling.offset: str(offset), self.spelling.limit: str(limit)}
+        paging = {self.spelling.offset: str(offset), self.spelling.limit: str(limit)}
+        params = self.spelling.spell(self.params) | paging
         reader = partial(read_envelope, name=self.client.name, path=self.path)
         return await self.client.read(self.path, params, reader)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from etl.errors import ApplianceError, Forbidden, NotAPage, NotServed
+from etl.errors import ApplianceError, BadRequest, Forbidden, NotAPage, NotServed
 from etl.extract.lenient import NotJson, split_page
 from etl.extract.retry import Fault
 
@@ -55,18 +55,9 @@ def read_envelope(answer: Answer, *, name: str, path: str) -> Envelope:
     """Split an answer into what the envelope tells and its items.
 
     Raises `Fault` for text that is not JSON (cut short, a proxy's page: asking again may help), `NotAPage`
-    for JSON that is no page, `Forbidden` and `NotServed` for 403 and 404, `ApplianceError` for other
-    statuses.
+    for JSON that is no page, and what `refuse_other_statuses` raises.
     """
-    match answer.status:
-        case 200:
-            pass
-        case 403:
-            raise Forbidden(f"{name}: the account may not read {path} (HTTP 403): its role or the licence forbids it.")
-        case 404:
-            raise NotServed(f"{name}: the appliance does not serve {path} (HTTP 404).")
-        case status:
-            raise ApplianceError(f"{name}: GET {path} answers HTTP {status}, which is no page of a collection.")
+    refuse_other_statuses(answer, name=name, path=path)
     try:
         wire, items = _split(answer.body)
     except msgspec.ValidationError as error:
@@ -83,6 +74,21 @@ def read_envelope(answer: Answer, *, name: str, path: str) -> Envelope:
         total=wire.total_count if wire.total_count is not None and wire.total_count >= 0 else None,
         items=items or [],
     )
+
+
+def refuse_other_statuses(answer: Answer, *, name: str, path: str) -> None:
+    """Raise unless the answer is a 200: `Forbidden`, `NotServed`, `BadRequest`, or another `ApplianceError`."""
+    match answer.status:
+        case 200:
+            return
+        case 400:
+            raise BadRequest(f"{name}: the appliance takes GET {path} for a wrong request (HTTP 400).")
+        case 403:
+            raise Forbidden(f"{name}: the account may not read {path} (HTTP 403): its role or the licence forbids it.")
+        case 404 | 405:
+            raise NotServed(f"{name}: the appliance does not serve {path} (HTTP {answer.status}).")
+        case status:
+            raise ApplianceError(f"{name}: GET {path} answers HTTP {status}, which is no page of a collection.")
 
 
 def _split(body: bytes) -> tuple[_Wire, list[bytes] | None]:

@@ -1,4 +1,4 @@
-"""What the warehouse already holds, as hashes of raw items: 8 bytes a restore point, whatever the collection's size."""
+"""What the warehouse already holds, as hashes of raw items: 8 bytes a thing, whatever the collection's size."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import numpy.typing as npt
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import BYTEA
 
-from etl.load.models import RestorePoint
+from etl.catalogue import Collection
+from etl.load.kept import KEPT
 
 Hashes = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
 
 
 class KnownItems:
-    """The hashes of a collection's present points, each with the last crawl of this run (1, 2, 3) that met it.
+    """The hashes of what is present of a collection, each with the last crawl of this run (1, 2, 3) that met it.
 
     An item whose hash is known is unchanged: nothing of it needs to be decoded, transformed or staged. The hash only
     saves work: for every other item the truth is the comparison column by column.
@@ -24,7 +25,7 @@ class KnownItems:
         self._hashes = np.unique(hashes)
         self._last_crawl = np.zeros(len(self._hashes), dtype=np.uint8)
         self.unhashed = unhashed
-        """Present points that have no hash: a field of theirs was unreadable, so they are looked at every night."""
+        """How much is present without a hash: a field was unreadable, so it is looked at every night."""
 
     def __len__(self) -> int:
         return len(self._hashes) + self.unhashed
@@ -36,12 +37,12 @@ class KnownItems:
         return known
 
     def forget(self, hashes: Hashes) -> None:
-        """Takes the marks back: these points were met again in another form, which counts instead."""
+        """Takes the marks back: these were met again in another form, which counts instead."""
         places, known = self._places(hashes)
         self._last_crawl[places[known]] = 0
 
     def count_met(self, crawl: int | None = None) -> int:
-        """How many distinct points were met unchanged in this crawl; in any, if none is named."""
+        """How many distinct ones were met unchanged in this crawl; in any, if none is named."""
         return int(np.count_nonzero(self._last_crawl if crawl is None else self._last_crawl == crawl))
 
     def count_met_among(self, hashes: Hashes, crawl: int | None = None) -> int:
@@ -70,19 +71,21 @@ class KnownItems:
         return places, self._hashes[places] == hashes
 
 
-def known_items(connection: Connection, appliance_id: int, collection: str) -> KnownItems:
-    """Fetches the hashes of the present points of one collection."""
+def known_items(connection: Connection, appliance_id: int, collection: Collection) -> KnownItems:
+    """Fetches the hashes of what is present of one collection."""
+    facts = KEPT[collection.entity.table].facts
+    source_hash = facts.c.source_hash
     present = (
-        RestorePoint.appliance_id == appliance_id,
-        RestorePoint.collection == collection,
-        RestorePoint.deleted_at.is_(None),
+        facts.c.appliance_id == appliance_id,
+        facts.c.collection == collection.name,
+        facts.c.deleted_at.is_(None),
     )
     if connection.dialect.name == "postgresql":
         # one value instead of a row each: 30 to 60 ms for 100,000
-        packed = func.string_agg(func.int8send(RestorePoint.source_hash), text("''::bytea"), type_=BYTEA)
-        unhashed = func.count().filter(RestorePoint.source_hash.is_(None))
+        packed = func.string_agg(func.int8send(source_hash), text("''::bytea"), type_=BYTEA)
+        unhashed = func.count().filter(source_hash.is_(None))
         row = connection.execute(select(packed, unhashed).where(*present)).one()
         return KnownItems(np.frombuffer(row[0] or b"", dtype=">i8").astype(np.int64), row[1])
-    hashed = connection.scalars(select(RestorePoint.source_hash).where(*present, RestorePoint.source_hash.is_not(None)))
-    rest = connection.scalar(select(func.count()).where(*present, RestorePoint.source_hash.is_(None)))
+    hashed = connection.scalars(select(source_hash).where(*present, source_hash.is_not(None)))
+    rest = connection.scalar(select(func.count()).where(*present, source_hash.is_(None)))
     return KnownItems(np.fromiter(hashed, dtype=np.int64), rest or 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +13,9 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from etl import __version__
+from etl.catalogue import COLLECTIONS, RESTORE_POINTS, Collection
 from etl.errors import LockLost
-from etl.load.models import EVIDENCE, Appliance, SyncRun, SyncRunCollection
+from etl.load.models import EVIDENCE, Appliance, SyncRun, SyncRunCollection, SyncRunInventory
 
 #: A run that has committed data.
 FINISHED = ("succeeded", "partial")
@@ -46,12 +48,13 @@ class Run:
 
 @dataclass(slots=True)
 class CollectionOutcome:
-    """What a run read and wrote of one collection: a row of `sync_run_collections`."""
+    """What a run read and wrote of one collection: a row of `sync_run_collections` or `sync_run_inventory`."""
 
     collection: str
     status: str = "complete"
     proven: bool = False
     evidence: str | None = None
+    error: str | None = None
     crawls: int = 0
     pages: int = 0
     api_total: int | None = None
@@ -68,7 +71,7 @@ class CollectionOutcome:
 
 #: The columns that a run's row sums up.
 COUNTED = tuple(
-    name for name in CollectionOutcome.__slots__ if name not in ("collection", "status", "proven", "evidence")
+    name for name in CollectionOutcome.__slots__ if name not in ("collection", "status", "proven", "evidence", "error")
 )
 
 
@@ -83,6 +86,16 @@ class ApplianceState:
     """Of both, null: nothing was told or configured, and what is known stays."""
     identity: dict[str, str] = field(default_factory=dict)
     clock_skew_seconds: float | None = None
+
+
+def ledger_of(collection: Collection) -> type[SyncRunCollection] | type[SyncRunInventory]:
+    """The table of the ledger that tells what was read of a collection."""
+    return SyncRunCollection if collection.entity is RESTORE_POINTS else SyncRunInventory
+
+
+def of_points(outcomes: Sequence[CollectionOutcome]) -> list[CollectionOutcome]:
+    """Those that tell of restore points: a run's own row sums these up."""
+    return [outcome for outcome in outcomes if COLLECTIONS[outcome.collection].entity is RESTORE_POINTS]
 
 
 def register(connection: Connection, *, name: str, base_url: str, tenant: str | None) -> KnownAppliance:
@@ -180,16 +193,15 @@ def finish(
 ) -> None:
     """Closes the run's row and writes one row for each collection; call it in the transaction of the data.
 
-    With an `error` the run is `partial`: something of it was withheld, the rest is committed.
+    With an `error` the run is `partial`: a collection failed or something was withheld, the rest is committed.
 
     Raises:
         LockLost: the row is `running` no more. Whoever holds the appliance's lock may say so, and nobody else: should a
             lock ever fail to hold, the run that was thought dead must not write.
     """
-    connection.execute(
-        insert(SyncRunCollection),
-        [{"appliance_id": run.appliance_id, "run_number": run.run_number, **asdict(outcome)} for outcome in outcomes],
-    )
+    for outcome in outcomes:
+        row = {"appliance_id": run.appliance_id, "run_number": run.run_number, **asdict(outcome)}
+        connection.execute(insert(ledger_of(COLLECTIONS[outcome.collection])), row)
     closed = connection.execute(
         update(SyncRun)
         .where(
@@ -259,17 +271,21 @@ def _first_observed(connection: Connection, run: Run) -> datetime:
 
 
 def sums(outcomes: list[CollectionOutcome]) -> dict[str, Any]:
-    """The counts over all collections, null where one of them has none; and whether all that were read are proven."""
-    read = [outcome for outcome in outcomes if outcome.status in ("complete", "partial")]
+    """The counts of restore points, null where one collection has none; and whether all that were read are proven."""
+    read = _read(outcomes)
     total: dict[str, Any] = {}
     for name in COUNTED:
-        values = [getattr(outcome, name) for outcome in outcomes]
+        values = [getattr(outcome, name) for outcome in read]
         total[name] = None if None in values else sum(values)
     total["snapshot_proven"] = bool(read) and all(outcome.proven for outcome in read)
     return total
 
 
 def weakest_evidence(outcomes: list[CollectionOutcome]) -> str | None:
-    """The weakest evidence that any collection rests on; null where one has none."""
-    found = [outcome.evidence for outcome in outcomes]
+    """The weakest evidence that any collection of restore points rests on; null where one has none."""
+    found = [outcome.evidence for outcome in _read(outcomes)]
     return None if None in found or not found else max(found, key=EVIDENCE.index)
+
+
+def _read(outcomes: Sequence[CollectionOutcome]) -> list[CollectionOutcome]:
+    return [outcome for outcome in of_points(outcomes) if outcome.status in ("complete", "partial")]

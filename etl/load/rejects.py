@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Text, bindparam, func, insert, literal, select, update
 
+from etl.catalogue import RESTORE_POINTS, Collection
 from etl.load.ledger import Run
 from etl.load.models import REJECTED
-from etl.load.staging import REJECTED_COLUMNS, STAGED_REJECTS
+from etl.load.staging import REJECTED_COLUMNS, STAGED_REJECTS, Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +34,21 @@ def open_records(connection: Connection, appliance_id: int) -> dict[str, list[St
     return found
 
 
-def count_rejected(connection: Connection, collection: str) -> tuple[int, int]:
+def count_rejected(staging: Staging, collection: Collection) -> tuple[int, int]:
     """How many whole items, and how many single fields, of one collection are staged as rejected."""
+    if not staging.holds(STAGED_REJECTS):
+        return 0, 0
     staged = STAGED_REJECTS
-    items, fields = connection.execute(
+    items, fields = staging.connection.execute(
         select(func.count().filter(staged.c.field.is_(None)), func.count(staged.c.field)).where(
-            staged.c.collection == collection
+            staged.c.collection == collection.name
         )
     ).one()
     return items, fields
 
 
 def merge_rejected(
-    connection: Connection, run: Run, collection: str, replayed: Sequence[str] | None = None
+    staging: Staging, run: Run, collection: Collection, replayed: Sequence[str] | None = None
 ) -> tuple[int, int]:
     """Writes the staged rejected records of one collection, in the caller's transaction.
 
@@ -55,22 +58,24 @@ def merge_rejected(
     Returns:
         how many whole items, and how many single fields, were rejected in this run.
     """
-    staged = STAGED_REJECTS
-    of_collection = staged.c.collection == collection
-    items, fields = count_rejected(connection, collection)
+    staged, connection = STAGED_REJECTS, staging.connection
+    of_collection = staged.c.collection == collection.name
+    items, fields = count_rejected(staging, collection)
     same_record = (REJECTED.c.appliance_id == run.appliance_id) & (REJECTED.c.record_hash == staged.c.record_hash)
     if items or fields:
         connection.execute(
             update(REJECTED).where(same_record, of_collection).values(last_run=run.run_number, resolved_run=None)
         )
+        is_point = collection.entity is RESTORE_POINTS
         connection.execute(
             insert(REJECTED).from_select(
-                ["appliance_id", "collection", "first_run", "last_run", *REJECTED_COLUMNS],
+                ["appliance_id", "collection", "first_run", "last_run", "restore_point_id", *REJECTED_COLUMNS],
                 select(
                     literal(run.appliance_id),
-                    literal(collection, Text),
+                    literal(collection.name, Text),
                     literal(run.run_number),
                     literal(run.run_number),
+                    staged.c.item_id if is_point else literal(None, Text),
                     *(staged.c[name] for name in REJECTED_COLUMNS),
                 )
                 .select_from(staged.outerjoin(REJECTED, same_record))
@@ -81,7 +86,7 @@ def merge_rejected(
         update(REJECTED)
         .where(
             REJECTED.c.appliance_id == run.appliance_id,
-            REJECTED.c.collection == collection,
+            REJECTED.c.collection == collection.name,
             REJECTED.c.resolved_run.is_(None),
             REJECTED.c.last_run < run.run_number,
         )

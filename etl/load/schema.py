@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 #: The newest revision under `migrations/versions`; kept here so that a run need not import Alembic to compare.
-HEAD = "0001"
+HEAD = "0002"
 
 
 def current(warehouse: Warehouse) -> str | None:

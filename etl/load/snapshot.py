@@ -5,48 +5,47 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
+from etl.catalogue import Collection
+from etl.load.kept import KEPT
 from etl.load.known import Hashes, KnownItems
 from etl.load.ledger import Run
-from etl.load.models import POINTS
-from etl.load.staging import STAGED_POINTS, STAGED_REJECTS
+from etl.load.staging import STAGED_REJECTS, Staging
 
 
 def count_distinct(
-    connection: Connection, run: Run, collection: str, known: KnownItems, crawl: int | None = None
+    staging: Staging, run: Run, collection: Collection, known: KnownItems, crawl: int | None = None
 ) -> int:
     """The distinct items that this crawl read (any crawl of the run, if none is named), rejected ones included."""
-    of_crawl = [] if crawl is None else [STAGED_POINTS.c.crawl == crawl]
-    staged = (
-        select(STAGED_POINTS.c.restore_point_id).where(STAGED_POINTS.c.collection == collection, *of_crawl).distinct()
-    )
-    rejected = (
-        select(STAGED_REJECTS.c.record_hash)
-        .where(
-            STAGED_REJECTS.c.collection == collection,
-            STAGED_REJECTS.c.field.is_(None),
-            *([] if crawl is None else [STAGED_REJECTS.c.crawl == crawl]),
+    kept = KEPT[collection.entity.table]
+    count = known.count_met(crawl)
+    if staging.holds(kept.staged):
+        of_crawl = [kept.staged.c.collection == collection.name]
+        if crawl is not None:
+            of_crawl.append(kept.staged.c.crawl == crawl)
+        staged = _count(staging.connection, select(*kept.keys(kept.staged)).where(*of_crawl).distinct())
+        if staged and known.count_met():
+            # an item met once as it was known and once in another form is one item
+            staged -= known.count_met_among(_known_hashes(staging.connection, run, collection, of_crawl), crawl)
+        count += staged
+    if staging.holds(STAGED_REJECTS):
+        rejected = select(STAGED_REJECTS.c.record_hash).where(
+            STAGED_REJECTS.c.collection == collection.name, STAGED_REJECTS.c.field.is_(None)
         )
-        .distinct()
-    )
-    count = _count(connection, staged)
-    if count and known.count_met():
-        # an item met once as it was known and once in another form is one item
-        hashes = known_hashes_of_staged(connection, run, *of_crawl)
-        count -= known.count_met_among(hashes, crawl)
-    return count + known.count_met(crawl) + _count(connection, rejected)
+        if crawl is not None:
+            rejected = rejected.where(STAGED_REJECTS.c.crawl == crawl)
+        count += _count(staging.connection, rejected.distinct())
+    return count
 
 
-def any_staged_is_known(connection: Connection, run: Run) -> bool:
-    """Whether the warehouse has ever seen one of the points that are staged, present or deleted."""
-    one = (
-        select(POINTS.c.restore_point_id)
-        .join(STAGED_POINTS, STAGED_POINTS.c.restore_point_id == POINTS.c.restore_point_id)
-        .where(POINTS.c.appliance_id == run.appliance_id)
-        .limit(1)
-    )
-    return connection.scalar(one) is not None
+def any_staged_is_known(staging: Staging, run: Run) -> bool:
+    """Whether the warehouse has ever seen one of the restore points that are staged, present or deleted."""
+    kept = KEPT["restore_points"]
+    if not staging.holds(kept.staged):
+        return False
+    one = select(kept.facts.c.appliance_id).join(kept.staged, kept.of(run.appliance_id, kept.staged)).limit(1)
+    return staging.connection.scalar(one) is not None
 
 
 def _count(connection: Connection, distinct: Select[Any]) -> int:
@@ -54,12 +53,15 @@ def _count(connection: Connection, distinct: Select[Any]) -> int:
     return connection.scalar(select(func.count()).select_from(distinct.subquery())) or 0
 
 
-def known_hashes_of_staged(connection: Connection, run: Run, *only: ColumnElement[bool]) -> Hashes:
-    """The hashes under which the warehouse knows points that are staged in another form now."""
+def _known_hashes(
+    connection: Connection, run: Run, collection: Collection, of_crawl: list[ColumnElement[bool]]
+) -> Hashes:
+    """The hashes under which the warehouse knows what is staged in another form now."""
+    kept = KEPT[collection.entity.table]
     hashes = connection.scalars(
-        select(POINTS.c.source_hash)
-        .join(STAGED_POINTS, STAGED_POINTS.c.restore_point_id == POINTS.c.restore_point_id)
-        .where(POINTS.c.appliance_id == run.appliance_id, POINTS.c.source_hash.is_not(None), *only)
+        select(kept.facts.c.source_hash)
+        .join(kept.staged, and_(kept.of(run.appliance_id, kept.staged), *of_crawl))
+        .where(kept.facts.c.source_hash.is_not(None))
         .distinct()
     )
     return np.fromiter(hashes, dtype=np.int64)

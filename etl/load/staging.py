@@ -12,33 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import psycopg
 from psycopg.types.json import set_json_dumps
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Table, Text, text
-from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, text
 
-from etl.load.models import POINTS, REJECTED, TRACKED, UNTRACKED
+from etl.load.kept import KEPT, make_temporary
+from etl.load.models import REJECTED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The columns of a batch, in the order that it must have: bit i of `absent` speaks of column i.
-BATCH_COLUMNS: Final = ("restore_point_id", *TRACKED, *UNTRACKED, "source_hash", "absent")
-REJECTED_COLUMNS: Final = ("record_hash", "field", "restore_point_id", "reason", "raw")
+    from etl.catalogue import Collection
 
-_temporary = MetaData()
+REJECTED_COLUMNS: Final = ("record_hash", "field", "item_id", "reason", "raw")
 
-
-STAGED_POINTS: Final = Table(
-    "staged_restore_points",
-    _temporary,
-    Column("collection", Text, nullable=False),
-    Column("crawl", Integer, nullable=False),
-    *(Column(name, POINTS.c[name].type) for name in BATCH_COLUMNS if name != "absent"),
-    Column("absent", BigInteger),
-    prefixes=["temporary"],
-)
 STAGED_REJECTS: Final = Table(
     "staged_rejected_records",
-    _temporary,
+    MetaData(),
     Column("collection", Text, nullable=False),
     Column("crawl", Integer, nullable=False),
     *(Column(name, REJECTED.c[name].type) for name in REJECTED_COLUMNS),
@@ -47,41 +35,56 @@ STAGED_REJECTS: Final = Table(
 
 
 class Staging(ABC):
-    """Takes batches of one run in the order they were read; an id that is read twice counts as it was read last.
+    """Takes batches of one run in the order they were read; a key that is read twice counts as it was read last.
 
-    The caller gives each call a transaction.
+    A table is made when the first row comes for it: most nights, most tables are not needed. The caller gives each
+    call a transaction.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        for table in (STAGED_POINTS, STAGED_REJECTS):
-            connection.execute(DropTable(table, if_exists=True))
-            connection.execute(CreateTable(table))
+        self._made: dict[str, Table] = {}
 
-    def add(self, collection: str, crawl: int, points: pd.DataFrame, rejected: pd.DataFrame) -> None:
+    def holds(self, table: Table) -> bool:
+        """Whether anything was ever staged in a temporary table."""
+        return table.name in self._made
+
+    def make(self, table: Table, *unique: str) -> None:
+        """Makes a temporary table unless this run has it already; a row's `unique` columns tell it from any other."""
+        if table.name not in self._made:
+            make_temporary(self.connection, table)
+            self._made[table.name] = table
+            self._expect_unique(table, unique)
+
+    def add(self, collection: Collection, crawl: int, items: pd.DataFrame, rejected: pd.DataFrame) -> None:
         """Stages one batch.
 
         Args:
             collection: the collection that was read.
             crawl: which crawl of the run read it, from 1.
-            points: columns and order of `BATCH_COLUMNS`; text as `str`, integers as `Int64`, instants as
+            items: columns and order of the entity's `batch`; text as `str`, integers as `Int64`, instants as
                 `datetime64[us, UTC]`, `absent` as `int64`.
             rejected: columns and order of `REJECTED_COLUMNS`, all text.
         """
-        for table, columns, frame in (
-            (STAGED_POINTS, BATCH_COLUMNS, points),
-            (STAGED_REJECTS, REJECTED_COLUMNS, rejected),
+        kept = KEPT[collection.entity.table]
+        for table, unique, columns, frame in (
+            (kept.staged, kept.key, collection.entity.batch, items),
+            (STAGED_REJECTS, ("record_hash",), REJECTED_COLUMNS, rejected),
         ):
             if tuple(frame.columns) != columns:
                 raise ValueError(f"a batch for {table.name} has the columns {tuple(frame.columns)}")
             if len(frame):
+                self.make(table, *unique)
                 columns_of_values = [self._values(frame[name]) for name in columns]
-                rows = list(zip([collection] * len(frame), [crawl] * len(frame), *columns_of_values, strict=True))
-                self.copy(table, rows)
+                own = [[collection.name] * len(frame), [crawl] * len(frame)]
+                self.copy(table, list(zip(*own, *columns_of_values, strict=True)))
 
     @abstractmethod
     def seal(self) -> None:
-        """After the last batch: makes each id (and each rejected record) unique, keeping the one read last."""
+        """After the last batch: makes each key (and each rejected record) unique, keeping the one read last."""
+
+    @abstractmethod
+    def _expect_unique(self, table: Table, columns: Sequence[str]) -> None: ...
 
     @abstractmethod
     def copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -100,24 +103,34 @@ class Staging(ABC):
 class PostgresStaging(Staging):
     """Binary COPY: 83 ms for 100,000 rows, where `executemany` takes 1,410."""
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._unique: dict[str, Sequence[str]] = {}
+
+    def _expect_unique(self, table: Table, columns: Sequence[str]) -> None:
+        if columns:
+            self._unique[table.name] = columns
+
     def seal(self) -> None:
-        """Deletes the earlier rows of an id, then tells the planner how much there is."""
-        for table, key in ((STAGED_POINTS, "restore_point_id"), (STAGED_REJECTS, "record_hash")):
+        """Deletes the earlier rows of a key, then tells the planner how much there is."""
+        for table, columns in self._unique.items():
+            key = ", ".join(columns)
+            same = " and ".join(f"earlier.{one} = repeated.{one}" for one in columns)
             # rows only ever append here, so the physical row address (ctid) tells the order of reading
             self.connection.execute(
                 text(f"""
-                    delete from {table.name} as earlier
+                    delete from {table} as earlier
                     using (
                         select {key}, max(ctid) as last_read
-                        from {table.name}
+                        from {table}
                         group by {key}
                         having count(*) > 1
                     ) as repeated
-                    where earlier.{key} = repeated.{key}
+                    where {same}
                         and earlier.ctid < repeated.last_read
                 """)
             )
-            self.connection.execute(text(f"analyze {table.name}"))
+            self.connection.execute(text(f"analyze {table}"))
 
     def copy(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """By binary COPY."""
@@ -140,6 +153,8 @@ _COPY_TYPES: Final = {
     "BIGINT": "int8",
     "INTEGER": "int4",
     "BOOLEAN": "bool",
+    "DOUBLE PRECISION": "float8",
+    "FLOAT": "float8",
     "JSONB": "jsonb",
     "TIMESTAMP WITH TIME ZONE": "timestamp",
 }
@@ -151,10 +166,10 @@ class SqliteStaging(Staging):
     #: SQLite takes at most 32,766 parameters in one statement.
     ROWS = 1000
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        for table, key in ((STAGED_POINTS, "restore_point_id"), (STAGED_REJECTS, "record_hash")):
-            connection.exec_driver_sql(f"create unique index temp.uq_{table.name} on {table.name} ({key})")
+    def _expect_unique(self, table: Table, columns: Sequence[str]) -> None:
+        if columns:
+            index = f"create unique index temp.uq_{table.name} on {table.name} ({', '.join(columns)})"
+            self.connection.exec_driver_sql(index)
 
     def seal(self) -> None:
         """Nothing to do: `insert or replace` on the unique index keeps the row read last."""
@@ -173,5 +188,5 @@ class SqliteStaging(Staging):
 
 
 def open_staging(connection: Connection) -> Staging:
-    """Fresh, empty staging tables on this connection, in the way its database likes best."""
+    """Staging on this connection, empty, in the way its database likes best."""
     return PostgresStaging(connection) if connection.dialect.name == "postgresql" else SqliteStaging(connection)

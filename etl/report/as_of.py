@@ -36,8 +36,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Subquery, Text, and_, case, func, literal_column, null, or_, select, text
 
+from etl.catalogue import RESTORE_POINTS
 from etl.errors import UsageError
-from etl.load.models import POINTS, TRACKED, VERSIONS, SyncRun
+from etl.load.models import POINTS, VERSIONS, SyncRun
 from etl.load.warehouse import Warehouse
 from etl.report.proofs import confirmed_before, later_of, newest_proofs, proofs_before
 from etl.report.scope import appliances_asked
@@ -132,8 +133,8 @@ class AsOf:
                     # every row will be fetched: a cursor is otherwise planned for the first tenth of them
                     connection.execute(text("set local cursor_tuple_fraction = 1"))
                 for row in connection.execution_options(yield_per=ROWS_AT_A_TIME).execute(query):
-                    attributes = dict(zip(TRACKED, row[-len(TRACKED) :], strict=True))
-                    columns: Sequence[Any] = (appliance, *row[: -len(TRACKED)], attributes)
+                    attributes = dict(zip(RESTORE_POINTS.tracked, row[-len(RESTORE_POINTS.tracked) :], strict=True))
+                    columns: Sequence[Any] = (appliance, *row[: -len(RESTORE_POINTS.tracked)], attributes)
                     yield PointAsOf(*columns)
 
 
@@ -236,7 +237,7 @@ def _presence(at: datetime, appliance_id: int) -> Subquery:
             POINTS.c.first_seen_at,
             confirmed_until.label("confirmed_until"),
             case((version.closed_by == "deleted", version.valid_to)).label("gone_at"),
-            *(version[name] for name in TRACKED),
+            *(version[name] for name in RESTORE_POINTS.tracked),
         )
         .select_from(POINTS)
         .join(stretch, stretch.c.restore_point_id == POINTS.c.restore_point_id)

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, case, null, select
 
-from etl.load.models import POINTS, TRACKED, UNTRACKED, VERSIONS
+from etl.catalogue import RESTORE_POINTS
+from etl.load.models import POINTS, VERSIONS
 from etl.load.warehouse import Warehouse
 from etl.report.proofs import confirmed_before, later_of, newest_proofs
 from etl.report.scope import appliances_asked
@@ -132,8 +133,8 @@ def _history(connection: Connection, appliance: str, appliance_id: int, wanted: 
         last_changed_run=row[point.last_changed_run],
         last_confirmed_at=row["confirmed_at"],
         deletion=versions[-1].deletion,
-        attributes={name: row[point[name]] for name in TRACKED},
-        untracked={name: row[point[name]] for name in UNTRACKED},
+        attributes={name: row[point[name]] for name in RESTORE_POINTS.tracked},
+        untracked={name: row[point[name]] for name in RESTORE_POINTS.untracked},
         versions=versions,
     )
 
@@ -142,7 +143,7 @@ def _versions(rows: Sequence[RowMapping]) -> Iterator[PointVersion]:
     version = VERSIONS.c
     before: dict[str, Any] = {}
     for row in rows:
-        now = {name: row[version[name]] for name in TRACKED}
+        now = {name: row[version[name]] for name in RESTORE_POINTS.tracked}
         deletion = None
         if row[version.closed_by] == "deleted":
             deletion = Deletion(row["confirmed_at"], row[version.valid_to], row[version.closed_run])
@@ -154,7 +155,9 @@ def _versions(rows: Sequence[RowMapping]) -> Iterator[PointVersion]:
             closed_run=row[version.closed_run],
             closed_by=row[version.closed_by],
             changes=tuple(
-                Change(name, before[name], now[name]) for name in TRACKED if before and before[name] != now[name]
+                Change(name, before[name], now[name])
+                for name in RESTORE_POINTS.tracked
+                if before and before[name] != now[name]
             ),
             deletion=deletion,
             attributes=now,

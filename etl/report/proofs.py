@@ -46,7 +46,10 @@ def newest_proofs(appliance_id: int) -> Subquery:
             func.max(SyncRun.started_at).filter(_CONFIRMS).label("confirmed_at"),
         )
         .join(SyncRun, _OF_RUN)
-        .where(SyncRunCollection.appliance_id == appliance_id)
+        .where(
+            SyncRunCollection.appliance_id == appliance_id,
+            SyncRunCollection.status.in_(("complete", "partial")),
+        )
         .group_by(SyncRunCollection.collection)
         .subquery("newest_proofs")
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -64,6 +64,12 @@ class Instants:
     has_offset: NDArray[np.bool_]
     faults: dict[int, str]
     endless: set[int]
+
+    def aware(self) -> list[datetime | None]:
+        """Give the instants as `datetime`s in UTC, None where there is none."""
+        stamps = self.microseconds.astype("M8[us]").astype(object).tolist()
+        missing = self.missing.tolist()
+        return [None if none else one.replace(tzinfo=UTC) for one, none in zip(stamps, missing, strict=True)]
 
 
 def instants(values: Sequence[object]) -> Instants:

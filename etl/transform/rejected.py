@@ -24,7 +24,7 @@ class Rejection:
 
     row: int
     field: str | None
-    restore_point_id: str | None
+    item_id: str | None
     reason: str
 
 
@@ -42,7 +42,7 @@ def rejected_frame(rejections: Iterable[Rejection], items: Sequence[bytes], coll
         records[record_hash] = (
             record_hash,
             rejection.field,
-            rejection.restore_point_id,
+            rejection.item_id,
             rejection.reason,
             raw,
         )

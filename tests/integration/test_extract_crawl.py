@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import ApplianceError, Forbidden, NoProgress, NotAPage, NotServed
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl, ask
@@ -33,7 +34,7 @@ def run(appliance, work, *, retry_for=3.0):
 
 def read(appliance, version, *, page_size=500, **options):
     async def work(client):
-        return [page async for page in Crawl(client, version, "vm", page_size=page_size).pages()]
+        return [page async for page in Crawl(client, version, COLLECTIONS["vm"], page_size=page_size).pages()]
 
     return run(appliance, work, **options)
 
@@ -208,7 +209,7 @@ def test_a_collection_that_grows_as_fast_as_it_is_read_has_an_end_and_no_proof()
             # one request at a time: of two under way the later page may show the earlier moment
             endpoint = Endpoint("acme", appliance.url, "reporter", "simulated-password")
             async with ApplianceClient(endpoint, concurrency=1) as client:
-                crawl = Crawl(client, "v8", "vm", page_size=100)
+                crawl = Crawl(client, "v8", COLLECTIONS["vm"], page_size=100)
                 return [page async for page in crawl.pages()], crawl.report
 
         pages, report = asyncio.run(crawled())
@@ -299,7 +300,7 @@ def test_ask_by_id():
 
         async def work(client):
             wanted = [POINTS[1]["id"], "00000000-dead-4000-8000-000000000000", "a/../b?c#d e%2F"]
-            return [await ask(client, "v8.1", "vm", point_id) for point_id in wanted]
+            return [await ask(client, "v8.1", COLLECTIONS["vm"], point_id) for point_id in wanted]
 
         there, gone, odd = run(appliance, work)
         assert (there.status, json.loads(there.body)["id"]) == (200, POINTS[1]["id"])
@@ -312,7 +313,7 @@ def test_a_crawl_that_is_left_early_leaves_nothing_running():
     with simulate(Estate.from_items(POINTS, version="v8"), version="v8") as appliance:
 
         async def work(client):
-            pages = Crawl(client, "v8", "vm", page_size=50).pages()
+            pages = Crawl(client, "v8", COLLECTIONS["vm"], page_size=50).pages()
             async for _ in pages:
                 break
             await pages.aclose()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import NotAnAppliance, NotAPage, RetriesExhausted, SignInRefused, Unreachable
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl, ask
@@ -404,14 +405,14 @@ def test_cancelled_requests_take_no_place_from_those_that_follow():
         async with listening(serve) as port, client_of(port, retry_for=10) as client:
             # First a crawl that is left while its pages wait for their connections, over and over ...
             for _ in range(5):
-                pages = Crawl(client, "v8", "vm", page_size=100).pages()
+                pages = Crawl(client, "v8", COLLECTIONS["vm"], page_size=100).pages()
                 await anext(pages)
                 await pages.aclose()
             # ... then a whole one, in which the token dies.
-            pages = [page async for page in Crawl(client, "v8", "vm", page_size=100).pages()]
+            pages = [page async for page in Crawl(client, "v8", COLLECTIONS["vm"], page_size=100).pages()]
             read = [item for page in pages for item in page.items[page.repeated :]]
             slow = False
-            asked = await asyncio.gather(*(ask(client, "v8", "vm", str(n)) for n in range(2000)))
+            asked = await asyncio.gather(*(ask(client, "v8", COLLECTIONS["vm"], str(n)) for n in range(2000)))
             during = open_sockets()
         return len(read), {told.status for told in asked}, len(asked), during - before
 

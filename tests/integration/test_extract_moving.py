@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moving_estate import MovingEstate, read
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import NoProgress
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl
@@ -107,7 +108,7 @@ def test_a_crawl_keeps_no_more_of_a_large_collection_than_of_a_small_one():
             )
 
     async def crawled(rows):
-        crawl = Crawl(Appliance(rows), "v8", "vm")
+        crawl = Crawl(Appliance(rows), "v8", COLLECTIONS["vm"])
         async for _ in crawl.pages():
             pass
         assert crawl.report.rows == rows
@@ -253,7 +254,7 @@ class TestOverASocket:
             reports, found, seen = [], None, set()
             async with ApplianceClient(Endpoint("acme", appliance.url, "reporter", "simulated-password")) as client:
                 while found is None and len(reports) < crawls:
-                    crawl = Crawl(client, "v8", "vm", page_size=50)
+                    crawl = Crawl(client, "v8", COLLECTIONS["vm"], page_size=50)
                     ids = {json.loads(item)["id"] async for page in crawl.pages() for item in page.items}
                     added = len(ids - seen) if reports else None
                     found = evidence(crawl.report, len(ids), earlier=reports[-1] if reports else None, added=added)

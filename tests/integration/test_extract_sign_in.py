@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import ApplianceError, MfaRequired, NotAnAppliance, SecretError, SignInRefused
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl, ask
@@ -43,7 +44,7 @@ async def about(client):
 
 
 async def whole_crawl(client):
-    pages = [page async for page in Crawl(client, "v8", "vm", page_size=50).pages()]
+    pages = [page async for page in Crawl(client, "v8", COLLECTIONS["vm"], page_size=50).pages()]
     return [item for page in pages for item in page.items[page.repeated :]]
 
 
@@ -441,7 +442,7 @@ def test_no_secret_is_logged_shown_or_chained(appliance, caplog):
         shown.extend([repr(client), repr(vars(client)), repr(vars(client._session))])
         await whole_crawl(client)
         appliance.expire_tokens()
-        await ask(client, "v8", "vm", POINTS[0]["id"])
+        await ask(client, "v8", COLLECTIONS["vm"], POINTS[0]["id"])
         shown.extend([repr(vars(client._session)), repr(await about(client))])
         for status in (500, 401, 302):
             placed = appliance.before_request(lambda r, s=status: Response(status_code=s))

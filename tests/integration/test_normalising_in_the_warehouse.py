@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from etl.load import schema
 from etl.load.models import RejectedRecord, RestorePoint
 from etl.load.warehouse import Warehouse
-from etl.transform.restore_points import normalise
+from etl.transform.items import normalise
 
 
 @dataclass(frozen=True)

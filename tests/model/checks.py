@@ -10,11 +10,11 @@ from typing import Any
 from picture import Picture, Row
 from truth import TOLD_BY_ALL, TRACKED, Run, Said, Truth, said
 
-from etl.load.models import UNTRACKED
+from etl.catalogue import RESTORE_POINTS
 from etl.load.warehouse import Warehouse
 from etl.report.as_of import PointAsOf, as_of
 
-CONTENT = (*TRACKED, *UNTRACKED)
+CONTENT = (*TRACKED, *RESTORE_POINTS.untracked)
 FINISHED = ("succeeded", "partial")
 #: Evidence with which a version was valid at the instant asked for.
 VALID = ("proven", "unconfirmed", "deletion_interval", "dated_later")

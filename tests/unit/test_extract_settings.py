@@ -4,10 +4,11 @@ import hashlib
 
 import pytest
 
+from etl.catalogue import COLLECTIONS
 from etl.errors import ConfigError, NotServed
 from etl.extract.endpoint import Endpoint
 from etl.extract.tls import canonical_fingerprint, fingerprint, tls_context
-from etl.extract.versions import API_VERSIONS, collection_path, spellings
+from etl.extract.versions import API_VERSIONS, path_of, spellings
 
 HEX = hashlib.sha256(b"certificate").hexdigest()
 
@@ -45,16 +46,16 @@ def test_a_ca_file_that_cannot_be_used_is_named(tmp_path, content):
 @pytest.mark.parametrize("version", API_VERSIONS)
 def test_paths_and_spellings(version):
     old = version in ("v1", "v2", "v3")
-    assert collection_path(version, "vm") == f"/api/{version}/restorePoints" + ("" if old else "/virtualMachines")
+    assert path_of(version, COLLECTIONS["vm"]) == f"/api/{version}/restorePoints" + ("" if old else "/virtualMachines")
     first, second = spellings(version)
     assert (first.offset, first.limit) == (("offset", "limit") if version == "v1" else ("Offset", "Limit"))
     assert {first.limit, second.limit} == {"limit", "Limit"}
 
 
-@pytest.mark.parametrize(("version", "collection"), [("v9", "vm"), ("", "vm"), ("v8", "tape")])
+@pytest.mark.parametrize(("version", "collection"), [("v9", "vm"), ("", "vm"), ("v2", "sql")])
 def test_what_no_version_serves(version, collection):
     with pytest.raises(NotServed):
-        collection_path(version, collection)
+        path_of(version, COLLECTIONS[collection])
 
 
 def test_an_endpoint_does_not_show_its_password():

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from normalising_cases import CASES, COLLECTION, Case, id_of
 
-from etl.transform.fields import FRAME_DTYPES
-from etl.transform.restore_points import normalise
+from etl.catalogue import COLLECTIONS
+from etl.transform.items import frame_dtypes, normalise
 
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -51,7 +51,9 @@ def test_names_are_unique_and_the_table_is_whole() -> None:
 @by_name
 def test_case_alone(case: Case) -> None:
     batch = normalise([case.raw], collection=COLLECTION)
-    assert {name: str(dtype) for name, dtype in batch.frame.dtypes.items()} == FRAME_DTYPES
+    assert {name: str(dtype) for name, dtype in batch.frame.dtypes.items()} == frame_dtypes(
+        COLLECTIONS[COLLECTION].entity
+    )
     check(case, batch.frame, batch.rejected)
 
 
@@ -69,4 +71,4 @@ def test_all_cases_in_one_batch() -> None:
 def test_field_errors_name_the_restore_point() -> None:
     name = "a negative size"
     case = next(case for case in CASES if case.name == name)
-    assert normalise([case.raw], collection=COLLECTION).rejected["restore_point_id"].to_list() == [id_of(name)]
+    assert normalise([case.raw], collection=COLLECTION).rejected["item_id"].to_list() == [id_of(name)]

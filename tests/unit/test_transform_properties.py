@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from normalising_cases import CASES, COLLECTION, item
 
-from etl.transform.fields import FIELDS, FRAME_DTYPES, NORMALISER_VERSION
+from etl.catalogue import COLLECTIONS
+from etl.transform.fields import NORMALISER_VERSION
 from etl.transform.hashing import hash_items
 from etl.transform.instants import instants as read_column
 from etl.transform.instants import read_instant
-from etl.transform.restore_points import Batch, normalise
+from etl.transform.items import Batch, frame_dtypes, normalise
 
 anything = st.recursive(
     st.none()
@@ -43,9 +44,10 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-names = st.sampled_from([*FIELDS[COLLECTION].values(), "_links", "usn", "new"]) | st.text(
-    st.characters(exclude_categories=()), max_size=3
-)
+DTYPES = frame_dtypes(COLLECTIONS[COLLECTION].entity)
+names = st.sampled_from(
+    [*(path for paths in COLLECTIONS[COLLECTION].fields.values() for path in paths), "_links", "usn", "new"]
+) | st.text(st.characters(exclude_categories=()), max_size=3)
 
 
 @st.composite
@@ -62,7 +64,7 @@ raws = items() | st.binary(max_size=20) | anything.map(lambda value: json.dumps(
 
 def check_invariants(raw_items: list[bytes], batch: Batch) -> None:
     frame, rejected = batch.frame, batch.rejected
-    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == FRAME_DTYPES
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
     assert set(map(str, rejected.dtypes)) == {"str"}
     assert frame["restore_point_id"].is_unique
     assert rejected["record_hash"].is_unique
@@ -75,7 +77,7 @@ def check_invariants(raw_items: list[bytes], batch: Batch) -> None:
         kept = json.loads(extra, parse_constant=pytest.fail)
         assert isinstance(kept, dict)
         assert json.dumps(kept, sort_keys=True, separators=(",", ":")) == json.dumps(kept, separators=(",", ":"))
-    in_question = set(rejected.loc[rejected["field"].notna(), "restore_point_id"])
+    in_question = set(rejected.loc[rejected["field"].notna(), "item_id"])
     assert set(frame.loc[frame["source_hash"].isna(), "restore_point_id"]) == in_question
     clean = frame["source_hash"].dropna()
     assert set(clean) <= set(hash_items(raw_items).tolist())
@@ -199,7 +201,7 @@ def test_nothing_readable_gives_an_empty_frame_of_the_same_columns() -> None:
 
 
 def test_absent_tells_no_field_from_null() -> None:
-    bits = {column: 1 << at for at, column in enumerate(FRAME_DTYPES)}
+    bits = {column: 1 << at for at, column in enumerate(DTYPES)}
 
     def absent(version: str, **changes: Any) -> set[str]:
         frame = normalise([json.dumps(item("absent", version, **changes)).encode()], collection=COLLECTION).frame
@@ -207,7 +209,7 @@ def test_absent_tells_no_field_from_null() -> None:
 
     assert absent("v8.1") == set()
     assert absent("v8.1", vmName=None, backupSizeBytes="unreadable", _links={}) == set()
-    assert absent("v1") == set(FRAME_DTYPES) - {
+    assert absent("v1") == set(DTYPES) - {
         *("restore_point_id", "workload", "point_in_time", "backup_size_bytes", "backup_destination"),
         *("job_session_id", "extra", "source_hash", "absent"),
     }
@@ -228,7 +230,7 @@ def test_of_one_id_read_twice_the_last_is_taken_and_only_its_fields_judged() -> 
     unreadable = json.dumps(item("twice", "v1", pointInTime=None)).encode()
     batch = normalise([json.dumps(last).encode(), unreadable], collection=COLLECTION)
     assert batch.frame["backup_size_bytes"].to_list() == [2]
-    assert batch.rejected["restore_point_id"].to_list() == [last["id"]]
+    assert batch.rejected["item_id"].to_list() == [last["id"]]
 
 
 def test_the_same_bad_item_is_one_record_and_the_hash_is_over_all_of_it() -> None:

@@ -1,0 +1,190 @@
+"""Why restore points went: reads what removing sessions say that they deleted, and writes what that explains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Row
+
+from etl.catalogue import UNDER_WAY
+from etl.errors import ApplianceError
+from etl.extract.crawl import Crawl
+from etl.extract.versions import path_of
+from etl.load import deletions
+from etl.load.deletions import Evidence, RemovingSession
+from etl.load.ledger import Run
+from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, PolicyGone, Removal, explain
+from etl.transform.deleted_items import deleted_items, named_resources
+from etl.transform.removing import removes
+from etl.trip import Trip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from etl.reading import Desk
+
+#: Sessions whose lists are read in one run; should there be more, the next run goes on.
+MOST_SESSIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _OfSession:
+    """A listing below one job session."""
+
+    job_session_id: str
+    name: str
+
+    @property
+    def paths(self) -> tuple[tuple[str, str], ...]:
+        return (("v2", f"/jobSessions/{quote(self.job_session_id, safe='')}/{self.name}"),)
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        return {}
+
+
+async def read_evidence(trip: Trip) -> list[Evidence]:
+    """Reads the lists of what was deleted, of every session that may explain a deletion nobody has explained yet."""
+    desk = trip.desk
+    skew = clock_skew(desk)
+
+    def find() -> list[RemovingSession]:
+        collections = [reading.collection for reading in trip.points]
+        open_intervals = deletions.open_intervals(desk.staging, desk.run, collections)
+        if not open_intervals:
+            return []
+        types = deletions.removing_types(desk.staging, desk.run, removes)
+        intervals = deletions.shifted(open_intervals, skew, TOLERANCE)
+        return deletions.sessions_to_read(desk.staging, desk.run, types, intervals, UNDER_WAY)
+
+    sessions = (await desk.on_warehouse(find))[:MOST_SESSIONS]
+    return list(await asyncio.gather(*(_read(desk, session) for session in sessions)))
+
+
+async def _read(desk: Desk, session: RemovingSession) -> Evidence:
+    client = desk.client.bearing()
+    items: list[bytes] = []
+    try:
+        listing = _OfSession(session.job_session_id, "deletedItems")
+        async with aclosing(Crawl(client, desk.api_version, listing).pages()) as pages:
+            async for page in pages:
+                items += page.items[page.repeated :]
+    except ApplianceError as error:
+        return Evidence(session.job_session_id, error=str(error))
+    if items:
+        return Evidence(session.job_session_id, deleted_items(items))
+    try:
+        log = await client.get(path_of(desk.api_version, _OfSession(session.job_session_id, "log")))
+    except ApplianceError:
+        return Evidence(session.job_session_id)
+    named = named_resources(log.body) if log.status == 200 else []
+    return Evidence(session.job_session_id, resource_ids=named)
+
+
+def write_causes(
+    connection: Connection, run: Run, evidence: Sequence[Evidence], skew: timedelta, note: str | None
+) -> int:
+    """Keeps the evidence and explains this run's deletions, and earlier ones that it may fill in.
+
+    In the run's transaction, after its merges; returns how many deletions were explained.
+
+    Args:
+        connection: the run's own.
+        run: it observed everything that is written here.
+        evidence: what it has read.
+        skew: the appliance's clock minus ours.
+        note: why no sessions could be read, if they could not: told with what stays unexplained for that.
+    """
+    deletions.write_evidence(connection, run, evidence)
+    since = deletions.oldest_start(connection, run, evidence)
+    rows = deletions.unexplained(connection, run, None if since is None else since - skew - TOLERANCE)
+    if not rows:
+        return 0
+    gone = [_gone(row, skew) for row in rows]
+    begin = min(one.last_confirmed_at for one in gone) - TOLERANCE
+    end = max(one.observed_at for one in gone) + TOLERANCE
+    types = deletions.known_types(connection, run.appliance_id, removes)
+    removals = [_removal(*one) for one in deletions.kept_evidence(connection, run.appliance_id, types, begin, end)]
+    written: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    explained = 0
+    for row, found in zip(rows, explain(gone, removals), strict=True):
+        is_explained = found.cause != UNEXPLAINED
+        explained += is_explained
+        if not is_explained and not row.is_new:
+            continue
+        written[bool(row.is_new)].append(
+            {
+                "restore_point_id": row.restore_point_id,
+                "run_number": row.run_number,
+                "last_confirmed_at": row.last_confirmed_at,
+                "observed_gone_at": row.observed_gone_at,
+                "cause": found.cause,
+                "job_session_id": found.session_id,
+                "match_kind": found.match,
+                "explained_run": run.run_number if is_explained else None,
+                "note": found.note if is_explained else note or found.note,
+            }
+        )
+    for is_new, of_kind in written.items():
+        deletions.write_explained(connection, run, of_kind, new=is_new)
+    return explained
+
+
+def clock_skew(desk: Desk) -> timedelta:
+    """The appliance's clock minus ours; nothing where it does not tell the time."""
+    return timedelta(seconds=desk.facts.clock_skew_seconds or 0)
+
+
+def _gone(row: Row[Any], skew: timedelta) -> Gone:
+    def there(instant: datetime | None) -> datetime | None:
+        return None if instant is None else instant + skew
+
+    policy_gone = None
+    if row.policy_deleted_at is not None or row.is_policy_removed:
+        policy_gone = PolicyGone(there(row.policy_last_confirmed_at), there(row.policy_deleted_at))
+    return Gone(
+        restore_point_id=row.restore_point_id,
+        workload=row.workload,
+        resource_id=row.resource_id,
+        resource_name=row.resource_name,
+        point_in_time=row.point_in_time,
+        backup_size_bytes=row.backup_size_bytes,
+        backup_destination=row.backup_destination,
+        access_tier=row.access_tier,
+        last_confirmed_at=row.last_confirmed_at + skew,
+        observed_at=row.observed_gone_at + skew,
+        policy_gone=policy_gone,
+    )
+
+
+def _removal(session: RemovingSession, read: Evidence | None) -> Removal:
+    items = None
+    if read is not None and read.error is None:
+        items = tuple(
+            DeletedItem(
+                item_id=item["item_id"],
+                resource_id=item["resource_id"],
+                resource_name=item["resource_name"],
+                snapshot_time=item["snapshot_time"],
+                backup_size_bytes=item["backup_size_bytes"],
+                repository_id=item["repository_id"],
+                storage_tier=item["storage_tier"],
+            )
+            for item in read.items
+        )
+    return Removal(
+        session_id=session.job_session_id,
+        session_type=session.session_type,
+        started_at=session.started_at,
+        stopped_at=session.stopped_at,
+        deleted_count=session.deleted_count,
+        items=items,
+        resources=frozenset(read.resource_ids if read else ()),
+        fault=(read.error if read else None) or (None if items is not None else "it was not read yet"),
+    )
