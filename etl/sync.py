@@ -310,7 +310,7 @@ def _warnings(name: str, trip: Trip) -> list[str]:
             )
         if reading.unconfirmed and not reading.withheld:
             said.append(
-                f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not be "
-                f"confirmed as deleted; they are kept ({reading.doubt})"
+                f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not "
+                f"be confirmed as deleted; they are kept ({reading.doubt})"
             )
     return said

@@ -93,13 +93,10 @@ class Trip:
             )
             if reading.missed <= GUARD_SHARE * present:
                 continue
-            what = (
-                "restore points" if reading.collection.entity is RESTORE_POINTS else f"{reading.collection.entity.one}s"
-            )
             said.append(
-                f"{self.desk.client.name}: {reading.missed:,} of {present:,} {reading.collection.entity.many} of {reading.collection.name} "
-                "vanished at once. Nothing of it was marked deleted, the rest is merged. If they are gone indeed, run "
-                "it again with --accept-mass-deletion."
+                f"{self.desk.client.name}: {reading.missed:,} of {present:,} {reading.collection.entity.many} of "
+                f"{reading.collection.name} vanished at once. Nothing of it was marked deleted, the rest is merged. "
+                "If they are gone indeed, run it again with --accept-mass-deletion."
             )
             if not accepted:
                 reading.withheld = said[-1]

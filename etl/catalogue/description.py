@@ -26,8 +26,8 @@ class Column:
 class Entity:
     """What one table of facts keeps, whichever collections fill it.
 
-    `one` and `many` are what messages call its items. Of `key` and `required` an item has to have a readable value, or it is
-    rejected whole. `versions` is the table of its history, if it has one.
+    `one` and `many` are what messages call its items. Of `key` and `required` an item has to have a readable value,
+    or it is rejected whole. `versions` is the table of its history, if it has one.
     """
 
     table: str
