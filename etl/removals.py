@@ -88,7 +88,13 @@ async def _read(desk: Desk, session: RemovingSession) -> Evidence:
 
 
 def write_causes(
-    connection: Connection, run: Run, evidence: Sequence[Evidence], skew: timedelta, note: str | None
+    connection: Connection,
+    run: Run,
+    evidence: Sequence[Evidence],
+    skew: timedelta,
+    *,
+    found_gone: bool,
+    blind_because: str | None,
 ) -> int:
     """Keeps the evidence and explains this run's deletions, and earlier ones that it may fill in.
 
@@ -99,11 +105,14 @@ def write_causes(
         run: it observed everything that is written here.
         evidence: what it has read.
         skew: the appliance's clock minus ours.
-        note: why no sessions could be read, if they could not: told with what stays unexplained for that.
+        found_gone: this run has found restore points gone.
+        blind_because: why no sessions could be read, if they could not; told with what stays unexplained.
     """
     deletions.write_evidence(connection, run, evidence)
     since = deletions.oldest_start(connection, run, evidence)
-    rows = deletions.unexplained(connection, run, None if since is None else since - skew - TOLERANCE)
+    rows = deletions.unexplained(
+        connection, run, found_gone=found_gone, since=None if since is None else since - skew - TOLERANCE
+    )
     if not rows:
         return 0
     gone = [_gone(row, skew) for row in rows]
@@ -128,7 +137,7 @@ def write_causes(
                 "job_session_id": found.session_id,
                 "match_kind": found.match,
                 "explained_run": run.run_number if is_explained else None,
-                "note": found.note if is_explained else note or found.note,
+                "note": found.note if is_explained else blind_because or found.note,
             }
         )
     for is_new, of_kind in written.items():

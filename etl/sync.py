@@ -245,7 +245,14 @@ def _write(
             reading.describe(outcome)
             outcomes.append(outcome)
         write_forgotten(connection, run, gathered.sessions.forgotten)
-        explained = write_causes(connection, run, gathered.evidence, clock_skew(desk), gathered.sessions.reading.error)
+        explained = write_causes(
+            connection,
+            run,
+            gathered.evidence,
+            clock_skew(desk),
+            found_gone=any(outcome.deleted for outcome in ledger.of_points(outcomes)),
+            blind_because=gathered.sessions.reading.error,
+        )
         ledger.finish(
             connection,
             run,
