@@ -132,7 +132,7 @@ class LivingEstate:
             now = self.truth.clock
             fields: dict[str, Any] = {
                 "id": str(uuid.UUID(int=draw.getrandbits(128), version=4)),
-                "machine": draw.choice(self.estate.machines),
+                "resource": draw.choice(self.estate.machines),
                 "point_in_time": draw.choice((now, now - timedelta(hours=draw.randrange(200)))),
                 "backup_size_bytes": draw.randrange(1, 2**40),
             }
