@@ -92,7 +92,7 @@ def find(state: State, version: str, path: str) -> Found | None:
         if open_part and path in _TEMPLATES:
             return None  # what another version has as a path is no id here
         cut, tell = route.cut, route.tell
-        given = state.given.get(path) or state.given.get(route.name)
+        given = state.given.get(path, state.given.get(route.name))
         parent = state.given.get(route.name.removesuffix("/{id}"))
         if given is not None and cut is not None:
             cut = _cut_given(given)

@@ -270,11 +270,14 @@ class Estate:
     def run_session(self, **fields: Any) -> JobSession:
         """Add a session, running since this moment unless `fields` say otherwise.
 
-        Fields are those of `JobSession`; any other is a JSON field that is served as given, such as
-        `executionStopTime="1900-01-01T00:00:00Z"`.
+        Fields are those of `JobSession`, its policy given by name; any other is a JSON field that is served as it is,
+        such as `executionStopTime="1900-01-01T00:00:00Z"`.
         """
         with self._lock:
             own = {name: value for name, value in fields.items() if name in _SESSION_FIELDS}
+            if isinstance(own.get("policy"), str):
+                rules = self._state.rules
+                own["policy"] = rules.told(rules.named(own["policy"]))
             made: dict[str, Any] = {
                 "key": own.get("key") or self._state.sessions.by_hand(),
                 "type": "PolicyBackup",

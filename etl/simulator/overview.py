@@ -17,7 +17,7 @@ NOT_COUNTED = ("vnet", "cosmos_db_continuous")
 def storage_usage(state: State, version: str) -> Item:
     """Return counts and bytes over the living points of all workloads that the version knows."""
     counts: Counter[str | None] = Counter()
-    stored: Counter[object] = Counter()
+    stored: Counter[str] = Counter()
     for workload in WORKLOADS.values():
         if workload.name in NOT_COUNTED or not from_version(workload.since, version):
             continue
@@ -31,8 +31,8 @@ def storage_usage(state: State, version: str) -> Item:
                 destination, tier, size = entry.backup_destination, entry.access_tier, entry.backup_size_bytes
             kind = kind_of_copy(destination, tier)
             counts[kind] += 1
-            if kind in ("backup", "archive") and isinstance(size, int):
-                stored[tier] += size
+            if kind in ("backup", "archive") and type(size) is int:
+                stored[str(tier)] += size
     return {
         "snapshotsCount": counts["snapshot"],
         "backupCount": counts["backup"],

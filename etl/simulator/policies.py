@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from etl.simulator.fleet import Policy
@@ -14,20 +14,7 @@ from etl.simulator.shapes.others import tenant_id
 from etl.simulator.state import State
 
 Item = dict[str, Any]
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 def policies(state: State, workload: str) -> list[Item]:
@@ -211,59 +198,78 @@ def _policy(state: State, policy: Policy) -> Item:
 
 def _schedules(state: State, policy: Policy) -> Item:
     """Return the four schedules; archives are what stands in all but the daily one."""
-    hour = policy.backup_hour
-    snapshots = {"hours": list(policy.snapshot_hours), "snapshotsToKeep": policy.snapshots_to_keep}
-    backups = hour is not None and {
-        "hours": [hour],
-        "retention": _kept(policy.backup_days, "Days"),
-        "targetRepositoryId": state.rules.repository(policy.access_tier).id,
-    }
-    archive = {"targetRepositoryId": state.rules.repository("Archive").id}
-    first_sunday = {"startTime": hour, "type": "First", "dayOfWeek": "Sunday", "dayOfMonth": None}
     return {
         "dailySchedule": {
             "dailyType": "Everyday",
             "selectedDays": None,
             "runsPerHour": 1,
-            "snapshotSchedule": snapshots if policy.snapshot_hours else None,
-            "backupSchedule": backups or None,
+            "snapshotSchedule": _snapshots(policy),
+            "backupSchedule": _backups(state, policy),
         },
-        "weeklySchedule": (
-            policy.archive_weeks
-            and {
-                "startTime": hour,
-                "snapshotSchedule": None,
-                "backupSchedule": archive
-                | {"selectedDays": ["Sunday"], "retention": _kept(7 * policy.archive_weeks, "Days")},
-            }
-        )
-        or None,
-        "monthlySchedule": (
-            policy.archive_months
-            and first_sunday
-            | {
-                "monthlyLastDay": False,
-                "snapshotSchedule": None,
-                "backupSchedule": archive
-                | {"selectedMonths": list(MONTHS), "retention": _kept(policy.archive_months, "Months")},
-            }
-        )
-        or None,
-        "yearlySchedule": (
-            policy.archive_years
-            and first_sunday
-            | archive
-            | {"month": "January", "yearlyLastDay": False, "retentionYearsCount": policy.archive_years}
-        )
-        or None,
+        "weeklySchedule": _weekly(state, policy) if policy.archive_weeks else None,
+        "monthlySchedule": _monthly(state, policy) if policy.archive_months else None,
+        "yearlySchedule": _yearly(state, policy) if policy.archive_years else None,
     }
+
+
+def _snapshots(policy: Policy) -> Item | None:
+    if not policy.snapshot_hours:
+        return None
+    return {"hours": list(policy.snapshot_hours), "snapshotsToKeep": policy.snapshots_to_keep}
+
+
+def _backups(state: State, policy: Policy) -> Item | None:
+    if policy.backup_hour is None:
+        return None
+    return {
+        "hours": [policy.backup_hour],
+        "retention": _kept(policy.backup_days, "Days"),
+        "targetRepositoryId": state.rules.repository(policy.access_tier).id,
+    }
+
+
+def _weekly(state: State, policy: Policy) -> Item:
+    return {
+        "startTime": policy.backup_hour,
+        "snapshotSchedule": None,
+        "backupSchedule": {
+            "selectedDays": ["Sunday"],
+            "retention": _kept(7 * policy.archive_weeks, "Days"),
+            "targetRepositoryId": state.rules.repository("Archive").id,
+        },
+    }
+
+
+def _monthly(state: State, policy: Policy) -> Item:
+    return _first_sunday(policy) | {
+        "monthlyLastDay": False,
+        "snapshotSchedule": None,
+        "backupSchedule": {
+            "selectedMonths": MONTHS,
+            "retention": _kept(policy.archive_months, "Months"),
+            "targetRepositoryId": state.rules.repository("Archive").id,
+        },
+    }
+
+
+def _yearly(state: State, policy: Policy) -> Item:
+    return _first_sunday(policy) | {
+        "month": "January",
+        "yearlyLastDay": False,
+        "retentionYearsCount": policy.archive_years,
+        "targetRepositoryId": state.rules.repository("Archive").id,
+    }
+
+
+def _first_sunday(policy: Policy) -> Item:
+    return {"startTime": policy.backup_hour, "type": "First", "dayOfWeek": "Sunday", "dayOfMonth": None}
 
 
 def _kept(duration: int, unit: str) -> Item:
     return {"timeRetentionDuration": duration, "retentionDurationType": unit}
 
 
-def _next_run(state: State, policy: Policy) -> Any:
+def _next_run(state: State, policy: Policy) -> datetime | None:
     now = state.clock.now
     due = events([policy], state.clock.zone, now, now + timedelta(days=3))
     return min((event.started for event in due if isinstance(event, Job) and event.started > now), default=None)
