@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,7 +19,7 @@ from etl.extract.versions import path_of
 from etl.load import deletions
 from etl.load.deletions import Evidence, RemovingSession
 from etl.load.ledger import Run
-from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, PolicyGone, Removal, explain
+from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, Removal, explain
 from etl.transform.deleted_items import deleted_items, named_resources
 from etl.transform.removing import removes
 from etl.trip import Trip
@@ -151,12 +151,6 @@ def clock_skew(desk: Desk) -> timedelta:
 
 
 def _gone(row: Row[Any], skew: timedelta) -> Gone:
-    def there(instant: datetime | None) -> datetime | None:
-        return None if instant is None else instant + skew
-
-    policy_gone = None
-    if row.policy_deleted_at is not None or row.is_policy_removed:
-        policy_gone = PolicyGone(there(row.policy_last_confirmed_at), there(row.policy_deleted_at))
     return Gone(
         restore_point_id=row.restore_point_id,
         workload=row.workload,
@@ -168,7 +162,7 @@ def _gone(row: Row[Any], skew: timedelta) -> Gone:
         access_tier=row.access_tier,
         last_confirmed_at=row.last_confirmed_at + skew,
         observed_at=row.observed_gone_at + skew,
-        policy_gone=policy_gone,
+        policy_gone=row.policy_deleted_at is not None or bool(row.is_policy_removed),
     )
 
 

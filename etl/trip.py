@@ -86,7 +86,7 @@ class Trip:
         """
         said = []
         for reading in self.readings:
-            if reading.missed <= GUARD_ITEMS:
+            if reading.missed <= GUARD_ITEMS or reading.collection.is_purged:
                 continue
             present = await self.desk.on_warehouse(
                 vanished.count_present, self.desk.connection, self.desk.run.appliance_id, reading.collection

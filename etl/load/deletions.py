@@ -197,7 +197,7 @@ def unexplained(connection: Connection, run: Run, *, found_gone: bool, since: da
     """The deletions to explain, a row each.
 
     Columns: those of `deletions` that tell when it was; the point's own; of the policy that made it
-    `policy_deleted_at`, `policy_last_confirmed_at` and `is_policy_removed`; `is_new` where `deletions` has no row yet.
+    `policy_deleted_at` and `is_policy_removed`; `is_new` where `deletions` has no row yet.
 
     Args:
         connection: the run's own, after its merges.
@@ -253,7 +253,6 @@ def unexplained(connection: Connection, run: Run, *, found_gone: bool, since: da
                 point.access_tier,
                 session.is_policy_removed,
                 Policy.deleted_at.label("policy_deleted_at"),
-                Policy.last_confirmed_at.label("policy_last_confirmed_at"),
             )
             .select_from(deletion)
             .join(

@@ -90,7 +90,7 @@ def find(state: State, version: str, path: str) -> Found | None:
         if open_part is None:
             continue
         if open_part and path in _TEMPLATES:
-            return None  # what another version has as a path is no id here
+            continue  # what is a path at this version or another is no id here
         cut, tell = route.cut, route.tell
         given = state.given.get(path, state.given.get(route.name))
         parent = state.given.get(route.name.removesuffix("/{id}"))

@@ -14,7 +14,20 @@ from etl.simulator.shapes.others import tenant_id
 from etl.simulator.state import State
 
 Item = dict[str, Any]
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def policies(state: State, workload: str) -> list[Item]:
