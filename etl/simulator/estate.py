@@ -173,7 +173,7 @@ class Estate:
                 "point_in_time": self.clock.now,
                 "backup_size_bytes": resource.disk_bytes,
                 "backup_destination": "ManualSnapshot",
-                "usn": self._state.next_usn(),
+                "usn": self._state.next_usn(fields.get("workload", "vm")),
             }
             point = RestorePoint(**(made | fields))
             self._state.put(point)
@@ -193,7 +193,7 @@ class Estate:
             listing, key = self._state.find(point_id)
             entry = listing.entry(key)
             if not isinstance(entry, GivenItem):
-                listing.put(key, replace(entry, **{"usn": self._state.next_usn(), **fields}))
+                listing.put(key, replace(entry, **{"usn": self._state.next_usn(entry.workload), **fields}))
             elif isinstance(entry.value, dict):
                 listing.put(key, GivenItem({**entry.value, **fields}))
 
