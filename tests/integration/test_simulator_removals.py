@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_simulator_sessions import by_id, client_of, everything, rows, told
+from simulated import by_id, client_of, everything, rows, told
 
 from etl.simulator import Estate, RestorePoint, SimulatorError, simulate
 
