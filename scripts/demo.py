@@ -144,7 +144,9 @@ def main() -> None:
 
 def sync(name: str, appliance: SimulatedAppliance, warehouse: Warehouse) -> RunResult:
     endpoint = Endpoint(name, appliance.url, appliance.behaviour.username, appliance.behaviour.password)
-    return asyncio.run(sync_appliance(Source(endpoint, resolve_machines=True), warehouse, now=lambda: appliance.clock.now))
+    return asyncio.run(
+        sync_appliance(Source(endpoint, resolve_machines=True), warehouse, now=lambda: appliance.clock.now)
+    )
 
 
 def gone_without_cause(warehouse: Warehouse) -> str:

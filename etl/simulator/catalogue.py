@@ -87,10 +87,9 @@ def find(state: State, version: str, path: str) -> Found | None:
     """Return what is at a path below a version, None if the version has no such path."""
     for route in ROUTES:
         open_part = route.matches(version, path)
-        if open_part is None:
+        # what any version has as a path is never an id
+        if open_part is None or (open_part and path in _TEMPLATES):
             continue
-        if open_part and path in _TEMPLATES:
-            continue  # what is a path at this version or another is no id here
         cut, tell = route.cut, route.tell
         given = state.given.get(path, state.given.get(route.name))
         parent = state.given.get(route.name.removesuffix("/{id}"))

@@ -173,7 +173,7 @@ class Estate:
                 "point_in_time": self.clock.now,
                 "backup_size_bytes": resource.disk_bytes,
                 "backup_destination": "ManualSnapshot",
-                "usn": self._state.next_usn(),
+                "usn": self._state.next_usn(fields.get("workload", "vm")),
             }
             point = RestorePoint(**(made | fields))
             self._state.put(point)
@@ -193,7 +193,7 @@ class Estate:
             listing, key = self._state.find(point_id)
             entry = listing.entry(key)
             if not isinstance(entry, GivenItem):
-                listing.put(key, replace(entry, **{"usn": self._state.next_usn(), **fields}))
+                listing.put(key, replace(entry, **{"usn": self._state.next_usn(entry.workload), **fields}))
             elif isinstance(entry.value, dict):
                 listing.put(key, GivenItem({**entry.value, **fields}))
 
@@ -244,7 +244,7 @@ class Estate:
         with self._lock:
             removals.remove_policy(self._state, name, delete_after_days)
 
-    def change_policy(self, name: str, **json_fields: Any) -> None:
+    def change_policy(self, name: str, /, **json_fields: Any) -> None:
         """Serve JSON fields of a policy, SLA-based ones too, in place of the true ones. Raises `KeyError`."""
         with self._lock:
             rules = self._state.rules
@@ -288,7 +288,7 @@ class Estate:
             }
             return self._state.sessions.put(JobSession(**(made | own)))
 
-    def change_session(self, session_id: str, **json_fields: Any) -> None:
+    def change_session(self, session_id: str, /, **json_fields: Any) -> None:
         """Serve JSON fields of a session in place of the true ones. Raises `KeyError` for an unknown UUID."""
         with self._lock:
             session = self._session(session_id)

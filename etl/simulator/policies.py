@@ -14,20 +14,10 @@ from etl.simulator.shapes.others import tenant_id
 from etl.simulator.state import State
 
 Item = dict[str, Any]
-MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def policies(state: State, workload: str) -> list[Item]:
@@ -258,7 +248,7 @@ def _monthly(state: State, policy: Policy) -> Item:
         "monthlyLastDay": False,
         "snapshotSchedule": None,
         "backupSchedule": {
-            "selectedMonths": MONTHS,
+            "selectedMonths": list(MONTHS),
             "retention": _kept(policy.archive_months, "Months"),
             "targetRepositoryId": state.rules.repository("Archive").id,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -78,12 +79,15 @@ class State:
         self.given: dict[str, Listing[object]] = {}
         self._order = ("id", 1, 1.0)
         self._shelves: dict[str, Shelf] = {}
-        self._usn = 0
+        self._usn: Counter[str] = Counter()
 
-    def next_usn(self) -> int:
-        """Return the next number of the appliance's count of changes."""
-        self._usn += 1
-        return self._usn
+    def next_usn(self, workload: str) -> int:
+        """Return the next number of the appliance's count of changes; each workload's points have a count of their own.
+
+        So it does not matter which workload's history is made first.
+        """
+        self._usn[workload] += 1
+        return self._usn[workload]
 
     def all_points(self) -> Iterator[RestorePoint]:
         """Yield every restore point that exists, workload by workload, in the order of ids."""
@@ -163,7 +167,7 @@ class State:
         """Let a resource be another of the same id: its points say so at once, what is told of the past stays."""
         for point in list(self.all_points()):
             if point.resource.resource_id == new.resource_id:
-                self.put(replace(point, resource=new, usn=self.next_usn()))
+                self.put(replace(point, resource=new, usn=self.next_usn(point.workload)))
         held = self._holding(new.resource_id)
         held.protected = replace(held.protected, resource=new)
 

@@ -60,7 +60,7 @@ class ContinuousHistory:
                 point_in_time=moment,
                 backup_size_bytes=changes,
                 latest_chain_size_bytes=resource.disk_bytes + changes,
-                usn=self._state.next_usn(),
+                usn=(moment - _EPOCH) // REFRESHED_EVERY,
             )
         )
 

@@ -109,7 +109,7 @@ class MachineHistory:
             point_in_time=self._moment(held, started),
             backup_size_bytes=held.protected.resource.disk_bytes,
             backup_destination=destination,
-            usn=self._state.next_usn(),
+            usn=self._state.next_usn("vm"),
         )
         self._state.put(point)
         return point
@@ -133,7 +133,7 @@ class MachineHistory:
             vbr_id=self._vbr_id,
             access_tier=job.policy.access_tier,
             immutable_until=self._immutable_until(job.policy, job.day),
-            usn=self._state.next_usn(),
+            usn=self._state.next_usn("vm"),
         )
         held.chain.append(point.id)
         held.chain_changed = True
@@ -156,7 +156,7 @@ class MachineHistory:
             vbr_id=self._vbr_id,
             access_tier="Archive",
             latest_chain_size_bytes=size,
-            usn=self._state.next_usn(),
+            usn=self._state.next_usn("vm"),
         )
         held.archives.append((archive_expiry(held.protected.policy, day, flags), point.id))
         self._state.put(point)
@@ -202,7 +202,7 @@ class MachineHistory:
                 increment,
                 restore_point_type="Full",
                 backup_size_bytes=self._full_bytes(held, increment.point_in_time),
-                usn=self._state.next_usn(),
+                usn=self._state.next_usn("vm"),
             )
             folded += 1
         if folded:
@@ -224,7 +224,7 @@ class MachineHistory:
         for point in self._living(held.chain):
             expiry = point.point_in_time + timedelta(days=policy.backup_days)
             if until is not None and point.immutable_until != until and until <= expiry:
-                self._state.put(replace(point, immutable_until=until, usn=self._state.next_usn()))
+                self._state.put(replace(point, immutable_until=until, usn=self._state.next_usn("vm")))
 
     def _settle_chains(self) -> None:
         """Tell every point of a changed chain the chain's size; it moves by itself, so `usn` stays."""

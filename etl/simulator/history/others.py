@@ -108,7 +108,7 @@ class OtherHistory:
             vbr_id=self._chance.uuid("vbr") if stored else None,
             access_tier=tier,
             latest_chain_size_bytes=None if snapshot else size,
-            usn=self._state.next_usn(),
+            usn=self._state.next_usn(self._workload),
             workload=self._workload,
         )
         self._state.put(point)
