@@ -98,10 +98,13 @@ def sync(
     ca_file: CaFile = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Create or migrate a server's schema first.")] = False,
     accept_mass_deletion: Annotated[
-        bool, typer.Option("--accept-mass-deletion", help="More than half of an appliance's points are gone indeed.")
+        bool, typer.Option("--accept-mass-deletion", help="More than half of a collection is gone indeed.")
     ] = False,
     accept_new_identity: Annotated[
         bool, typer.Option("--accept-new-identity", help="The appliance behind this name was replaced indeed.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A collection that the account may not read makes the exit status 1.")
     ] = False,
     output: OutputForm = Output.text,
     debug: Debug = False,
@@ -112,7 +115,9 @@ def sync(
     $RESTOREPOINTS_PASSWORD or $RESTOREPOINTS_PASSWORD_FILE, else from a prompt on a terminal.
 
     A restore point that is no longer listed is asked for by its id, and marked deleted only if the appliance says
-    that it is gone. If more than half of an appliance's points vanish at once, none is, and the run is partial.
+    that it is gone. If more than half of a collection vanishes at once, none is, and the run is partial.
+
+    A collection that the account may not read, or that fails, is left alone; the others are committed.
 
     Exit status: 0 every appliance succeeded, 1 at least one failed or was partial (what succeeded is committed),
     2 wrong usage or configuration, 130 interrupted, 143 terminated.
@@ -135,7 +140,7 @@ def sync(
                 raise
             result = RunResult(one.name, "failed", error=f"{one.name}: unexpected {type(error).__name__}; try --debug")
         console.print_result(result, as_json=output is Output.json)
-        failed = failed or result.status != "succeeded"
+        failed = failed or result.status != "succeeded" or (strict and bool(result.forbidden))
     if failed:
         raise typer.Exit(1)
 

@@ -34,6 +34,14 @@ MOST_SESSIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Explained:
+    """How many deletions a run explained, earlier ones among them, and how many of its own it could not."""
+
+    explained: int = 0
+    unexplained: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _OfSession:
     """A listing below one job session."""
 
@@ -95,10 +103,10 @@ def write_causes(
     *,
     found_gone: bool,
     blind_because: str | None,
-) -> int:
+) -> Explained:
     """Keeps the evidence and explains this run's deletions, and earlier ones that it may fill in.
 
-    In the run's transaction, after its merges; returns how many deletions were explained.
+    In the run's transaction, after its merges.
 
     Args:
         connection: the run's own.
@@ -114,7 +122,7 @@ def write_causes(
         connection, run, found_gone=found_gone, since=None if since is None else since - skew - TOLERANCE
     )
     if not rows:
-        return 0
+        return Explained()
     gone = [_gone(row, skew) for row in rows]
     begin = min(one.last_confirmed_at for one in gone) - TOLERANCE
     end = max(one.observed_at for one in gone) + TOLERANCE
@@ -142,7 +150,7 @@ def write_causes(
         )
     for is_new, of_kind in written.items():
         deletions.write_explained(connection, run, of_kind, new=is_new)
-    return explained
+    return Explained(explained, sum(row["cause"] == UNEXPLAINED for row in written[True]))
 
 
 def clock_skew(desk: Desk) -> timedelta:

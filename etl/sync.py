@@ -32,7 +32,7 @@ from etl.load.thread import WarehouseThread
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
 from etl.machines import resolve_machines
 from etl.reading import Desk, Progress
-from etl.removals import clock_skew, read_evidence, write_causes
+from etl.removals import Explained, clock_skew, read_evidence, write_causes
 from etl.sessions import SessionsRead, read_named_sessions, read_sessions
 from etl.trip import Trip
 
@@ -85,11 +85,18 @@ class RunResult:
     error: str | None = None
     explained: int = 0
     """Deletions whose cause became known, earlier ones among them."""
+    unexplained: int = 0
+    """Restore points that this run found gone and nobody knows why."""
     collections: list[dict[str, Any]] = field(default_factory=list)
     inventory: list[dict[str, Any]] = field(default_factory=list)
     """The same of job sessions, protected resources, policies and repositories."""
     warnings: list[str] = field(default_factory=list)
     """Sentences for a person about what was not an error and yet wants to be known."""
+
+    @property
+    def forbidden(self) -> list[str]:
+        """The collections that the account may not read."""
+        return [one["collection"] for one in (*self.collections, *self.inventory) if one["status"] == "forbidden"]
 
 
 async def sync_appliance(
@@ -142,7 +149,8 @@ async def sync_appliance(
         evidence=ledger.weakest_evidence(outcomes),
         seconds=round(time.monotonic() - began, 3),
         error=written.error,
-        explained=written.explained,
+        explained=written.causes.explained,
+        unexplained=written.causes.unexplained,
         collections=[asdict(outcome) for outcome in points],
         inventory=[asdict(outcome) for outcome in outcomes if outcome not in points],
         warnings=_warnings(name, trip) + gathered.warnings + warnings,
@@ -167,7 +175,7 @@ class _Written:
 
     run: Run
     outcomes: list[CollectionOutcome]
-    explained: int
+    causes: Explained
     error: str | None
 
 
@@ -245,7 +253,7 @@ def _write(
             reading.describe(outcome)
             outcomes.append(outcome)
         write_forgotten(connection, run, gathered.sessions.forgotten)
-        explained = write_causes(
+        causes = write_causes(
             connection,
             run,
             gathered.evidence,
@@ -264,7 +272,7 @@ def _write(
         )
         if gathered.usage is not None:
             write_counts(connection, run, gathered.usage)
-    return _Written(run, outcomes, explained, error)
+    return _Written(run, outcomes, causes, error)
 
 
 def _afterwards(name: str, warehouse: Warehouse, connection: Connection, run: Run, state: ApplianceState) -> list[str]:
