@@ -39,26 +39,29 @@ RESTORE_POINTS = Entity(
 )
 
 _COMMON = fields(
-    "restore_point_id:id point_in_time:pointInTime backup_size_bytes:backupSizeBytes "
-    "backup_destination:backupDestination restore_point_type:type state:state is_corrupted:isCorrupted "
-    "gfs_flags:gfsFlags job_session_id:jobSessionId vbr_id:vbrId access_tier:accessTier "
-    "immutable_until:immutableTill latest_chain_size_bytes:latestChainSizeBytes "
+    "restore_point_id:id point_in_time:pointInTime backup_destination:backupDestination "
+    "restore_point_type:type state:state is_corrupted:isCorrupted gfs_flags:gfsFlags job_session_id:jobSessionId "
+    "vbr_id:vbrId access_tier:accessTier immutable_until:immutableTill latest_chain_size_bytes:latestChainSizeBytes "
     "data_retrieval_status:dataRetrievalStatus retrieved_data_expires_at:retrievedDataExpirationDate "
     "point_in_time_offset_minutes:pointInTimeLocalTime"
 )
+
+# v8.1's name for it where no machine is backed up; items of v4 to v7 are not documented
+_OTHER_SIZE = ("sizeInBytes", "backupSizeBytes")
 
 
 def _points(
     workload: str,
     *paths: tuple[str, str],
     resource: str,
+    size: tuple[str, ...] = ("backupSizeBytes",),
     moving: tuple[str, ...] = (),
 ) -> Collection:
     return Collection(
         name=workload,
         entity=RESTORE_POINTS,
         paths=paths,
-        fields=_COMMON | fields(resource),
+        fields=_COMMON | fields(resource, backup_size_bytes=size),
         workload=workload,
         fixed={"workload": workload},
         asked_by_id=True,
@@ -77,15 +80,15 @@ POINT_COLLECTIONS = (
     _points(
         "file_share",
         ("v4", "/restorePoints/fileShares"),
-        resource="resource_id:fileShareId resource_name:fileShareName region_id:regionId region_name:regionName "
-        "backup_size_bytes:sizeInBytes",
+        resource="resource_id:fileShareId resource_name:fileShareName region_id:regionId region_name:regionName",
+        size=_OTHER_SIZE,
     ),
     # what is backed up is the network configuration of a subscription in a region; no network is named
     _points(
         "vnet",
         ("v6", "/restorePoints/vnets"),
-        resource="resource_id:subscriptionId resource_name:subscriptionName region_id:regionId "
-        "region_name:regionName backup_size_bytes:sizeInBytes",
+        resource="resource_id:subscriptionId resource_name:subscriptionName region_id:regionId region_name:regionName",
+        size=_OTHER_SIZE,
     ),
     # Cosmos DB came with v7, whose path no page tells: where it is another one, a 404 says so
     _points(

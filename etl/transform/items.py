@@ -130,7 +130,7 @@ def _item_id(key: Key) -> str | None:
 
 def _absent(shapes: Shapes, described: Collection, read: Columns) -> NDArray[np.int64]:
     """Give per item the columns without a field, a bit each."""
-    always_there = {*described.fixed, EXTRA, "source_hash", "absent"}
+    always_there = {*described.entity.key, *described.fixed, EXTRA, "source_hash", "absent"}
     bits = {column: 1 << at for at, column in enumerate(described.entity.batch) if column not in always_there}
     wanted = {column: tops(described.fields.get(column, ())) for column in bits}
     masks = [sum(bit for column, bit in bits.items() if wanted[column].isdisjoint(shape)) for shape in shapes.distinct]

@@ -47,6 +47,23 @@ def members(items: Sequence[Mapping[str, Any]], paths: Sequence[str]) -> Members
     return Members(values, names, faults)
 
 
+def not_taken(
+    items: Sequence[Mapping[str, Any]], paths: Sequence[str], taken: Members, held: Sequence[object]
+) -> dict[int, dict[str, object]]:
+    """Give, by row, the fields among `paths` that say something else than the one taken and the column `held` of it.
+
+    Members of objects are not among them: objects are kept whole.
+    """
+    others: dict[int, dict[str, object]] = {}
+    alternatives = [path for path in paths if "." not in path] if len(paths) > 1 else []
+    for path in alternatives:
+        for row, item in enumerate(items):
+            value = item.get(path)
+            if value is not None and path != taken.names[row] and value not in (taken.values[row], held[row]):
+                others.setdefault(row, {})[path] = value
+    return others
+
+
 def tops(paths: Sequence[str]) -> set[str]:
     """Give the fields at the top of an item that paths begin with."""
     return {path.partition(".")[0] for path in paths}

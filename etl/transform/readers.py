@@ -16,7 +16,7 @@ import pandas as pd
 from etl.transform.endings import endings
 from etl.transform.instants import Instants, instants
 from etl.transform.job_sessions import job_sessions
-from etl.transform.members import members
+from etl.transform.members import members, not_taken
 from etl.transform.schedules import Schedule, read_schedule
 from etl.transform.sizes import flags, sizes
 from etl.transform.text import enumerations, identifiers, names
@@ -120,7 +120,8 @@ def times(microseconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> Extens
 
 def _read_cells(read: Columns, items: Items, collection: Collection, column: str, reads: str) -> None:
     dtype, reader = _CELLS[reads]
-    found = members(items, collection.fields.get(column, ()))
+    paths = collection.fields.get(column, ())
+    found = members(items, paths)
     cells = reader(found.values)
     values = cells.values
     if reads == "negated_flag":
@@ -129,6 +130,8 @@ def _read_cells(read: Columns, items: Items, collection: Collection, column: str
     _note(read, found.faults)
     for row, why in cells.faults.items():
         read.faults[row][found.names[row]] = why
+    for row, others in not_taken(items, paths, found, values).items():
+        read.kept[row] |= others
 
 
 def _read_instants(read: Columns, items: Items, collection: Collection, column: str) -> Instants:

@@ -1,4 +1,4 @@
-"""Reads sizes in bytes and yes-or-no flags, exactly: no figure passes through a float."""
+"""Reads sizes in bytes, counts and yes-or-no flags, exactly: no figure passes through a float."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGITS = re.compile(r"[0-9]+")
 
 
 def sizes(values: Sequence[object]) -> Cells[int]:
-    """Read sizes in bytes: whole numbers from 0 to 2**63 - 1, or texts of decimal digits that say one."""
+    """Read sizes in bytes, or counts: whole numbers from 0 to 2**63 - 1, or texts of decimal digits that say one."""
     if set(map(type, values)) <= {int, NoneType}:
         figures = cast("list[int]", [value for value in values if value is not None])
         if not figures or (min(figures) >= 0 and max(figures) <= MAX_SIZE):
@@ -39,7 +39,7 @@ def _size(value: object) -> int:
             return int(significant)
     elif type(value) is int and 0 <= value <= MAX_SIZE:
         return value
-    raise Unreadable(f"is {shown(value)}, not a size in whole bytes from 0 to {MAX_SIZE}")
+    raise Unreadable(f"is {shown(value)}, not a whole number from 0 to {MAX_SIZE}")
 
 
 def _flag(value: object) -> bool:
