@@ -132,7 +132,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Schedule]] = {
     ),
     "days of an unknown kind": (
         "vm",
-        daily(None, backups(22), dailyType="Workdays"),
+        daily(None, backups(22), dailyType="Workdays", selectedDays=["Monday"]),
         promise("Daily at 22:00 (backups, kept 30 days)", 0, None, backup_retention_days=30),
     ),
     "a day that is none": (
@@ -331,8 +331,8 @@ CASES: dict[str, tuple[str, dict[str, Any], Schedule]] = {
     ),
     "by a template, every minute of an unknown unit": (
         "vm",
-        sla({"daily": every(5, "Fortnight", 7, "Day")}, [1]),
-        promise(None, None, None, snapshot_retention_days=7),
+        sla({"daily": every(5, "Fortnight", 7, "Day"), "weekly": every(1, "Week", 5, "Day")}, [1]),
+        promise("Every week (snapshots, kept 5 days)", None, None, snapshot_retention_days=7),
     ),
     "by a template that keeps for minutes": (
         "vm",
