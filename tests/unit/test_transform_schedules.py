@@ -146,6 +146,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Schedule]] = {
         promise(None, None, None, snapshots_to_keep=14, backup_retention_days=5),
     ),
     "no hours": ("vm", daily(snapshots(count=2)), promise(None, 0, 0, snapshots_to_keep=2)),
+    "none to keep": ("vm", daily(snapshots(3, count=0)), promise("Daily at 03:00 (snapshots)", 1, 0)),
     "no schedule": ("vm", {"dailySchedule": None, "weeklySchedule": None}, promise(None, 0, 0)),
     "no field of a schedule": ("vm", {"name": "p"}, Schedule()),
     "a schedule of another type": ("vm", {"dailySchedule": [1]}, Schedule()),
