@@ -164,7 +164,7 @@ class Estate:
         """Make a restore point by hand: a manual snapshot of this moment, unless `fields` say otherwise."""
         with self._lock:
             self._must_live("use add_item()")
-            resource = fields.get("resource") or resource or self.machines[0]
+            resource = fields.get("resource") or resource or self._state.first_machine()
             key = self._state.sessions.by_hand()
             made: dict[str, Any] = {
                 "id": self._state.chance.uuid("by hand", key.number),

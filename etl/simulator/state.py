@@ -163,6 +163,13 @@ class State:
         """Return a resource by its id; raises `KeyError`."""
         return self._holding(resource_id).protected.resource
 
+    def first_machine(self) -> Resource:
+        """Return the machine that was made first; raises `LookupError` if there is none."""
+        for held in self.held:
+            if held.protected.policy.workload == "vm":
+                return held.protected.resource
+        raise LookupError("This estate has no machine.")
+
     def replace_resource(self, new: Resource) -> None:
         """Let a resource be another of the same id: its points say so at once, what is told of the past stays."""
         for point in list(self.all_points()):
