@@ -163,7 +163,7 @@ def _history(connection: Connection, appliance: str, appliance_id: int, wanted: 
     )
 
 
-def _reasons(appliance_id: int, restore_point_id: str) -> Select[Any]:
+def _reasons(appliance_id: int, restore_point_id: str) -> Select[*tuple[Any, ...]]:
     return select(Why.run_number, Why.cause, Why.match_kind, Why.job_session_id, Why.explained_run, Why.note).where(
         Why.appliance_id == appliance_id, Why.restore_point_id == restore_point_id
     )
