@@ -183,8 +183,8 @@ def test_a_session_that_was_forgotten_before_it_could_be_read(
     nights.load([backup(1, MADE)], evidence="order")
     told.session(nights.warehouse, MADE_BY)
     assert explained(nights)[1] == (
-        f"Job session {MADE_BY} made it, which was forgotten by the appliance before it was read: nothing else is "
-        "known of it."
+        f"Job session {MADE_BY} made it, which was forgotten by the appliance before it was read: nothing else "
+        "is known of it."
     )
     assert f"  job session     {MADE_BY}, forgotten before it could be read" in shown(nights, capsys)
 
@@ -203,8 +203,8 @@ def test_a_session_that_has_not_ended(nights: Nights) -> None:
     nights.load([backup(1, MADE)], evidence="order")
     told.session(nights.warehouse, MADE_BY, "PolicyBackup", status="Running", started_at=MADE)
     assert explained(nights)[1] == (
-        f"PolicyBackup session {MADE_BY} made it, which began at 2026-02-28 21:00:00 UTC, had not ended when it was last "
-        "read, with status Running."
+        f"PolicyBackup session {MADE_BY} made it, which began at 2026-02-28 21:00:00 UTC, had not ended when it was "
+        "last read, with status Running."
     )
 
 
@@ -284,8 +284,8 @@ def test_a_machine_and_a_size_that_are_not_told(nights: Nights) -> None:
     bare = {"vmName": None, "backupSizeBytes": None, "regionName": None, "backupDestination": None, "type": None}
     nights.load([backup(1, MADE, **bare)], evidence="order")
     assert explained(nights)[0] == (
-        f"Restore point {point_id(1)} of appliance north holds a virtual machine that the appliance does not name as it "
-        "was at 2026-02-28 21:00:00 UTC: of unknown size."
+        f"Restore point {point_id(1)} of appliance north holds a virtual machine that the appliance does not name as "
+        "it was at 2026-02-28 21:00:00 UTC: of unknown size."
     )
 
 
