@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, and_, select
 
+from etl.catalogue import UNDER_WAY
 from etl.load.models import JobSession, Policy
 
 
@@ -19,6 +20,8 @@ class Session:
     is_read: bool
     forgotten_at: datetime | None
     """When the warehouse found that the appliance does not know it any more; null: it may still."""
+    under_way: bool = False
+    """It had not ended when it was last read."""
     session_type: str | None = None
     localized_type: str | None = None
     status: str | None = None
@@ -82,6 +85,7 @@ def _session(row: Row[*tuple[object, ...]]) -> Session:
         job_session_id=row.job_session_id,
         is_read=any(fact is not None for fact in told),
         forgotten_at=row.forgotten_at,
+        under_way=row.status in UNDER_WAY,
         session_type=row.session_type,
         localized_type=row.localized_type,
         status=row.status,
