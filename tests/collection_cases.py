@@ -44,6 +44,14 @@ class Case:
         return json.dumps(self.item).encode()
 
     @property
+    def item_id(self) -> str | None:
+        """What its rejected records call it: its id, if that is readable; a pair of ids is no id."""
+        if len(self.collection.entity.key) > 1:
+            return None
+        told = self.item.get("id")
+        return self.key[0] if self.key else told if isinstance(told, str) and told.strip() else None
+
+    @property
     def expected(self) -> dict[str, Any]:
         """Every column that the fixtures speak of, with its value."""
         return dict.fromkeys(columns_of(self.collection.entity)) | (self.columns or {})
