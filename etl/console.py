@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from etl.report.status import ApplianceStatus, CollectionStatus
     from etl.report.storage import StorageCounts
     from etl.sync import RunResult
-    from etl.trip import Progress
+    from etl.trips.trip import Progress
 
 
 def prepare_streams() -> None:

@@ -30,11 +30,11 @@ from etl.load.sqlite import fold_log
 from etl.load.storage import write_counts
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
-from etl.machines import resolve_machines
-from etl.reading import Desk, Progress
-from etl.removals import Explained, clock_skew, read_evidence, write_causes
-from etl.sessions import SessionsRead, read_named_sessions, read_sessions
-from etl.trip import Trip
+from etl.trips.machines import resolve_machines
+from etl.trips.reading import Desk, Progress
+from etl.trips.removals import Explained, clock_skew, read_evidence, write_causes
+from etl.trips.sessions import SessionsRead, read_named_sessions, read_sessions
+from etl.trips.trip import Trip
 
 #: Seconds that a run which is told to stop takes at most to write that down.
 STOP_SECONDS = 5

@@ -23,7 +23,7 @@ from etl.load import vanished
 from etl.load.known import KnownItems
 from etl.load.ledger import KnownAppliance
 from etl.load.snapshot import any_staged_is_known
-from etl.reading import Desk, Progress, Reading, ids_of
+from etl.trips.reading import Desk, Progress, Reading, ids_of
 
 __all__ = ["Progress", "Reading", "Trip"]
 

@@ -22,12 +22,12 @@ from etl.load.ledger import Run
 from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, Removal, explain
 from etl.transform.deleted_items import deleted_items, named_resources
 from etl.transform.removing import removes
-from etl.trip import Trip
+from etl.trips.trip import Trip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etl.reading import Desk
+    from etl.trips.reading import Desk
 
 #: Sessions whose lists are read in one run; should there be more, the next run goes on.
 MOST_SESSIONS = 1000
