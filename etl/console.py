@@ -10,6 +10,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from etl.catalogue import COLLECTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -115,7 +117,8 @@ def print_finding(finding: Finding) -> None:
     ]
     for one in finding.collections:
         count = "an untold number of" if one.total is None else f"{one.total:,}"
-        read = f"{count} restore points, pages of {one.page_size}" if one.status == "readable" else one.status
+        kept = COLLECTIONS[one.collection].entity
+        read = f"{count} {kept.many}, pages of {one.page_size}" if one.status == "readable" else one.error or one.status
         facts.append((one.collection, read))
     verdict = "ready to sync" if finding.error is None else _without_name(finding.appliance, finding.error)
     facts.append(("verdict", verdict))

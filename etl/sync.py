@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import __version__
-from etl.catalogue import WORKLOADS, inventory_of, points_of
+from etl.catalogue import SESSIONS, WORKLOADS, inventory_of, points_of
 from etl.clock import utc_now
 from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
@@ -323,7 +323,12 @@ def _warnings(name: str, trip: Trip) -> list[str]:
                 f"{name}: {collection.name} was read {reading.crawls} times and kept moving: what was found is "
                 "merged, but the snapshot is not proven complete"
             )
-        if reading.unconfirmed and not reading.withheld:
+        if reading.unconfirmed and collection.entity is SESSIONS.entity:
+            said.append(
+                f"{name}: {reading.unconfirmed:,} job sessions that restore points name could not be asked for "
+                f"({reading.doubt}); the next run asks again"
+            )
+        elif reading.unconfirmed and not reading.withheld:
             said.append(
                 f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not "
                 f"be confirmed as deleted; they are kept ({reading.doubt})"
