@@ -26,6 +26,7 @@ from etl.load.job_sessions import write_forgotten
 from etl.load.ledger import ApplianceState, CollectionOutcome, KnownAppliance, Run
 from etl.load.locks import run_lock
 from etl.load.merge import merge
+from etl.load.rejects import read_again
 from etl.load.sqlite import fold_log
 from etl.load.storage import write_counts
 from etl.load.thread import WarehouseThread
@@ -248,6 +249,7 @@ def _write(
                     trip.known(reading.collection),
                     other_api_version=known.api_version not in (None, state.api_version),
                     restamp=known.tool_version != __version__,
+                    replayed=None if reading.is_whole else read_again(staging, run, reading.collection),
                 )
                 outcome.deleted = vanished.write_deletions(staging, run, reading.collection)
             reading.describe(outcome)

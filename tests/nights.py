@@ -14,6 +14,7 @@ from etl.load.kept import KEPT
 from etl.load.known import known_items
 from etl.load.ledger import ApplianceState, CollectionOutcome
 from etl.load.merge import merge
+from etl.load.rejects import read_again
 from etl.load.staging import open_staging
 from etl.load.warehouse import Warehouse, write
 from etl.transform.hashing import hash_items
@@ -48,11 +49,13 @@ class Nights:
         evidence: str | None = None,
         unconfirmed: int = 0,
         gone: Sequence[str] = (),
+        whole: bool = True,
     ) -> dict[str, CollectionOutcome]:
         """One run: collection → its items, in the order of reading.
 
         `evidence` makes it proven, `unconfirmed` counts what is neither there nor gone. Of collections whose items are
         asked for by id, `gone` are those that were found gone; of the others it is what a proven run does not list.
+        Not `whole`: only some of what there is was asked for.
         """
         with self.warehouse.begin() as connection:
             known = ledger.register(connection, name=appliance, base_url="https://north", tenant=None)
@@ -72,7 +75,7 @@ class Nights:
                     normalised = normalise(fresh, collection=collection.name)
                     staging.add(collection, 1, normalised.frame, normalised.rejected)
             staging.seal()
-            for collection in collections:
+            for collection in collections if whole else ():
                 missed = vanished.find_vanished(staging, run, collection, hashes[collection.name], 1)
                 if collection.asked_by_id:
                     vanished.mark_gone(staging, collection, gone)
@@ -93,6 +96,7 @@ class Nights:
                         {one.name: hashes[one.name] for one in collections if one.entity is collection.entity},
                         other_api_version=known.api_version not in (None, api_version),
                         restamp=False,
+                        replayed=None if whole else read_again(staging, run, collection),
                     )
                     outcome.deleted = vanished.write_deletions(staging, run, collection)
                     outcome.proven, outcome.evidence = evidence is not None, evidence

@@ -66,7 +66,7 @@ def merge(
         other_api_version: the appliance was last read at another API version, so that a column filled for the
             first time, or a job session under its new id, is `restated` and not `changed`.
         restamp: rewrite hashes that are out of date although nothing else differs (after an upgrade of the program).
-        replayed: the rejected records whose items are staged, where the appliance itself was not read.
+        replayed: the rejected records whose items are staged, where the collection was not read whole.
 
     Returns:
         the outcome with inserted, updated, unchanged, reappeared, rejected, field_errors and extracted filled in.

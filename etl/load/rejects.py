@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Text, bindparam, func, insert, literal, select, update
 
 from etl.catalogue import RESTORE_POINTS, Collection
+from etl.load.kept import KEPT
 from etl.load.ledger import Run
 from etl.load.models import REJECTED
 from etl.load.staging import REJECTED_COLUMNS, STAGED_REJECTS, Staging
@@ -45,6 +46,25 @@ def count_rejected(staging: Staging, collection: Collection) -> tuple[int, int]:
         )
     ).one()
     return items, fields
+
+
+def read_again(staging: Staging, run: Run, collection: Collection) -> list[str]:
+    """The open records of items that are staged: where only a part was read, those alone may be resolved."""
+    kept = KEPT[collection.entity.table]
+    if not staging.holds(kept.staged) or len(kept.key) > 1:
+        return []
+    (key,) = kept.keys(kept.staged)
+    found = (
+        select(REJECTED.c.record_hash)
+        .join(kept.staged, REJECTED.c.item_id == key)
+        .where(
+            REJECTED.c.appliance_id == run.appliance_id,
+            REJECTED.c.collection == collection.name,
+            REJECTED.c.resolved_run.is_(None),
+            kept.staged.c.collection == collection.name,
+        )
+    )
+    return list(staging.connection.scalars(found))
 
 
 def merge_rejected(

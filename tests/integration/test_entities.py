@@ -344,23 +344,43 @@ def test_what_cannot_be_read_is_kept_with_its_collection_and_costs_no_more_than_
         assert (outcome.rejected, outcome.field_errors) == (fields.count(None), len(fields) - fields.count(None))
         assert rows(f"select count(*) as loaded from {COLLECTIONS[name].entity.table}") == [{"loaded": 1}]
 
-    def records(**runs: int | None) -> bool:
-        found = rows(
+    def records() -> list[dict[str, Any]]:
+        return rows(
             """select collection, field, item_id, restore_point_id, first_run, last_run, resolved_run
                from rejected_records order by collection, field is null"""
         )
-        return found == [
+
+    def expected(**runs: int | None) -> list[dict[str, Any]]:
+        return [
             {"collection": name, "field": field, "item_id": item_id, "restore_point_id": None, **runs}
             for name, _, field, item_id in bad
         ]
 
-    assert records(first_run=1, last_run=1, resolved_run=None)
+    assert records() == expected(first_run=1, last_run=1, resolved_run=None)
     with counting_writes(nights.warehouse, ALL_TABLES) as writes:
         nights.run(listed)
     assert writes() == 0
-    assert records(first_run=1, last_run=2, resolved_run=None)
+    assert records() == expected(first_run=1, last_run=2, resolved_run=None)
     nights.run({name: [] for name in names})
-    assert records(first_run=1, last_run=2, resolved_run=3)
+    assert records() == expected(first_run=1, last_run=2, resolved_run=3)
+
+
+def test_what_was_not_read_again_is_not_resolved(nights: Nights, rows: Rows) -> None:
+    """Sessions are read by window: most of what could not be read is not in the next one."""
+    bad = {"executionStartTime": "soon"}
+    first = [session(**bad), session(id="other", **bad), session(id=None)]
+    nights.load(first, collection="job_sessions")
+    nights.load([session(id="new")], collection="job_sessions", whole=False)
+    query = "select item_id, last_run, resolved_run from rejected_records order by item_id is null, item_id"
+    still_open = {"last_run": 1, "resolved_run": None}
+    told = [{"item_id": item_id, **still_open} for item_id in (SESSION, "other", None)]
+    assert rows(query) == told
+    nights.load([session()], collection="job_sessions", whole=False)
+    told[0]["resolved_run"] = 3
+    assert rows(query) == told
+    nights.load([session(), session(id="other", **bad)], collection="job_sessions")
+    told[1]["last_run"] = told[2]["resolved_run"] = 4
+    assert rows(query) == told
 
 
 def test_identical_nights_write_no_row_of_any_collection(nights: Nights) -> None:
