@@ -6,7 +6,7 @@ import time
 import pytest
 
 from etl.errors import RetriesExhausted, Unreachable
-from etl.extract.retry import LONGEST_ATTEMPT, LISTING_BUDGET, Fault, Patience, retry_after_seconds
+from etl.extract.retry import LISTING_BUDGET, LONGEST_ATTEMPT, Fault, Patience, retry_after_seconds
 
 
 @pytest.mark.parametrize(
