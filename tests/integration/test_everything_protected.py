@@ -432,3 +432,21 @@ def test_a_collection_is_described_in_one_place() -> None:
     """Adding one is adding a description: nothing else lists the names of collections."""
     assert list(COLLECTIONS)[: len(WORKLOADS)] == list(WORKLOADS)
     assert all(name == collection.name for name, collection in COLLECTIONS.items())
+
+
+def test_no_more_requests_than_pages_new_sessions_and_what_vanished(sync: Sync) -> None:
+    """And a few for each collection: a first page, the controls, what the appliance tells of itself."""
+    with simulate(estate(days=20, session_days=5), version="v8.1", page_cap=50) as appliance:
+        for hours in (0, 24, 24, 0):
+            appliance.clock.advance(hours=hours)
+            asked = len(appliance.requests)
+            result = on_its_clock(sync, appliance)
+            paths = [one.path for one in appliance.requests[asked:]]
+            outcomes = result.collections + result.inventory
+            pages = sum(one["pages"] for one in outcomes)
+            named = sum(path.startswith("/api/v8.1/jobSessions/") and path.count("/") == 4 for path in paths)
+            removing = sum(path.endswith("/deletedItems") for path in paths)
+            vanished = sum(one["deleted"] + one["unconfirmed"] for one in result.collections)
+            controls = 6 * sum(one["deleted"] > 0 for one in result.collections) + 6 * (named > 0)
+            assert len(paths) <= pages + named + removing + vanished + controls + 12
+    assert named == removing == vanished == 0
