@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-
-from etl.transform.fields import NORMALISER_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+NORMALISER_VERSION: Final = 1
+"""Counted up whenever the same item would come out differently: stored hashes then no longer match."""
 
 _SEED = NORMALISER_VERSION.to_bytes(8, "big")
 

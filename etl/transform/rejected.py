@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from etl.transform.cells import escaped
-from etl.transform.fields import REJECTED_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+REJECTED_COLUMNS: Final = ("record_hash", "field", "item_id", "reason", "raw")
+"""Columns of the frame of rejected records, in order; all `str`."""
 
 RAW_LIMIT: Final = 64 * 1024
 """Bytes of an item's text that a record keeps (in UTF-8)."""

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from normalising_cases import CASES, COLLECTION, item
 
 from etl.catalogue import COLLECTIONS
-from etl.transform.fields import NORMALISER_VERSION
-from etl.transform.hashing import hash_items
+from etl.transform.hashing import NORMALISER_VERSION, hash_items
 from etl.transform.instants import instants as read_column
 from etl.transform.instants import read_instant
 from etl.transform.items import Batch, frame_dtypes, normalise
