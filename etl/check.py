@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from etl.catalogue import Collection, points_of
-from etl.errors import ApplianceError, Forbidden, NotServed
+from etl.catalogue import RESTORE_POINTS, SESSIONS, Collection, inventory_of, points_of
+from etl.errors import ApplianceError, BadRequest, Forbidden, NotServed, SignInRefused
 from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl
 from etl.extract.discovery import discover
 from etl.extract.endpoint import Endpoint
+from etl.extract.objects import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,11 @@ class Readable:
 
     collection: str
     status: str
-    """`readable`, `forbidden` or `not_served`."""
+    """`readable`, `forbidden`, `not_served` or `failed`."""
     total: int | None = None
     page_size: int | None = None
+    error: str | None = None
+    """Why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,21 @@ class Finding:
 async def check_appliance(
     endpoint: Endpoint, api_version: str, workloads: tuple[str, ...], now: Callable[[], datetime]
 ) -> Finding:
-    """Signs in, asks the appliance about itself and reads one page of each collection."""
+    """Signs in, asks the appliance about itself and reads one page of each collection that a sync would read."""
+    points = points_of(workloads)
     try:
         async with ApplianceClient(endpoint) as client:
             facts = await discover(client, api_version, None, now)
-            found = [await _first_page(client, facts.api_version, collection) for collection in points_of(workloads)]
+            found = await asyncio.gather(
+                *(_first_page(client.bearing(), facts.api_version, one) for one in (*points, *inventory_of(workloads))),
+                _first_page(client.bearing(), facts.api_version, SESSIONS),
+            )
     except ApplianceError as error:
         return Finding(endpoint.name, endpoint.url, error=str(error))
-    readable = any(one.status == "readable" for one in found)
+    of_points = found[: len(points)]
+    failed = next((one.error for one in of_points if one.error), None)
+    if failed is None and not any(one.status == "readable" for one in of_points):
+        failed = f"{endpoint.name}: the account may read none of the collections of restore points"
     return Finding(
         endpoint.name,
         endpoint.url,
@@ -63,12 +74,15 @@ async def check_appliance(
         facts.clock_skew_seconds,
         facts.identity,
         found,
-        error=None if readable else f"{endpoint.name}: the account may read none of the collections",
+        error=failed,
     )
 
 
 async def _first_page(client: ApplianceClient, api_version: str, collection: Collection) -> Readable:
     try:
+        if not collection.is_page:
+            await read_object(client, api_version, collection)
+            return Readable(collection.name, "readable", 1, 1)
         async with aclosing(Crawl(client, api_version, collection).pages()) as pages:
             async for page in pages:
                 return Readable(collection.name, "readable", page.total, page.limit)
@@ -76,4 +90,9 @@ async def _first_page(client: ApplianceClient, api_version: str, collection: Col
         return Readable(collection.name, "forbidden")
     except NotServed:
         return Readable(collection.name, "not_served")
+    except SignInRefused:
+        raise
+    except ApplianceError as error:
+        is_unknown = isinstance(error, BadRequest) and collection.entity is not RESTORE_POINTS
+        return Readable(collection.name, "not_served" if is_unknown else "failed", error=str(error))
     raise AssertionError("a crawl gives at least one page")

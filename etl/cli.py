@@ -98,10 +98,13 @@ def sync(
     ca_file: CaFile = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Create or migrate a server's schema first.")] = False,
     accept_mass_deletion: Annotated[
-        bool, typer.Option("--accept-mass-deletion", help="More than half of an appliance's points are gone indeed.")
+        bool, typer.Option("--accept-mass-deletion", help="More than half of a collection is gone indeed.")
     ] = False,
     accept_new_identity: Annotated[
         bool, typer.Option("--accept-new-identity", help="The appliance behind this name was replaced indeed.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A collection that the account may not read makes the exit status 1.")
     ] = False,
     output: OutputForm = Output.text,
     debug: Debug = False,
@@ -112,7 +115,9 @@ def sync(
     $RESTOREPOINTS_PASSWORD or $RESTOREPOINTS_PASSWORD_FILE, else from a prompt on a terminal.
 
     A restore point that is no longer listed is asked for by its id, and marked deleted only if the appliance says
-    that it is gone. If more than half of an appliance's points vanish at once, none is, and the run is partial.
+    that it is gone. If more than half of a collection vanishes at once, none is, and the run is partial.
+
+    A collection that the account may not read, or that fails, is left alone; the others are committed.
 
     Exit status: 0 every appliance succeeded, 1 at least one failed or was partial (what succeeded is committed),
     2 wrong usage or configuration, 130 interrupted, 143 terminated.
@@ -135,7 +140,7 @@ def sync(
                 raise
             result = RunResult(one.name, "failed", error=f"{one.name}: unexpected {type(error).__name__}; try --debug")
         console.print_result(result, as_json=output is Output.json)
-        failed = failed or result.status != "succeeded"
+        failed = failed or result.status != "succeeded" or (strict and bool(result.forbidden))
     if failed:
         raise typer.Exit(1)
 
@@ -224,6 +229,10 @@ def simulate(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8443,
     seed: Annotated[int, typer.Option(help="Another seed makes another estate.")] = 1,
     machines: Annotated[int, typer.Option(help="Protected machines.", min=1)] = 12,
+    databases: Annotated[int, typer.Option(help="Protected SQL databases.", min=0)] = 4,
+    file_shares: Annotated[int, typer.Option(help="Protected file shares.", min=0)] = 3,
+    networks: Annotated[int, typer.Option(help="Protected networks.", min=0)] = 1,
+    cosmos_accounts: Annotated[int, typer.Option(help="Protected Cosmos DB accounts.", min=0)] = 2,
     days: Annotated[int, typer.Option(help="Days of history at the start.", min=0)] = 30,
     time_zone: Annotated[str, typer.Option(help="The appliance's own time zone, an IANA name.")] = "Europe/Berlin",
     page_cap: Annotated[int | None, typer.Option(help="The most rows it puts into a page.", min=1)] = None,
@@ -252,6 +261,10 @@ def simulate(
             port=port,
             seed=seed,
             machines=machines,
+            databases=databases,
+            file_shares=file_shares,
+            networks=networks,
+            cosmos_accounts=cosmos_accounts,
             days=days,
             time_zone=time_zone,
             now=utc_now(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl import console, console_history
+from etl import console, console_explain, console_history
 from etl.clock import utc_now
 from etl.errors import UsageError
 from etl.options import (
@@ -50,7 +50,10 @@ def status(
     output: OutputForm = Output.text,
     debug: Debug = False,
 ) -> None:
-    """Shows each appliance with its last run, its restore points and how fresh they are."""
+    """Shows each appliance with its last run, its restore points and how fresh they are, and each collection of it.
+
+    Unexplained are the restore points that were found gone in the last seven days and nobody knows why.
+    """
     store = _current_warehouse(warehouse, config)
     from etl.report.status import status_of
 
@@ -71,7 +74,7 @@ def history(
     output: OutputForm = Output.text,
     debug: Debug = False,
 ) -> None:
-    """Shows a restore point's life: each version, what changed, and when it went.
+    """Shows a restore point's life: what made it, each version, what changed, when it went and why.
 
     Exit status 1 if no appliance ever listed it.
     """
@@ -80,6 +83,28 @@ def history(
 
     points = history_of(store, point_id, appliance)
     console_history.print_history(points, point_id, as_json=output is Output.json)
+    if not points:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    point_id: Annotated[str, typer.Argument(metavar="POINT_ID", help="The restore point's id; a UUID in any case.")],
+    appliance: OneName = None,
+    config: ConfigFile = None,
+    warehouse: WarehouseUrl = None,
+    output: OutputForm = Output.text,
+    debug: Debug = False,
+) -> None:
+    """Tells a restore point's life in sentences: what made it, what changed, when it went, why, and how sure that is.
+
+    Exit status 1 if no appliance ever listed it.
+    """
+    store = _current_warehouse(warehouse, config)
+    from etl.report.history import history as history_of
+
+    points = history_of(store, point_id, appliance)
+    console_explain.print_explained(points, point_id, as_json=output is Output.json)
     if not points:
         raise typer.Exit(1)
 

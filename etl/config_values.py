@@ -109,12 +109,12 @@ def api_version(text: str) -> str:
 
 
 def workloads(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Workloads that this version reads; at least one."""
+    """Workloads by their names; at least one."""
     if not names:
         raise ValueError("names no workload; leave it out to read all of them.")
     for name in names:
         if name not in WORKLOADS:
-            raise ValueError(f"names {name!r}, which this version does not read (it reads {', '.join(WORKLOADS)}).")
+            raise ValueError(f"names {name!r}, which is no workload; there are {', '.join(WORKLOADS)}.")
     return tuple(dict.fromkeys(names))
 
 

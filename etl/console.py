@@ -10,15 +10,18 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from etl.catalogue import COLLECTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from etl.check import Finding
     from etl.plan import Plan
     from etl.report.appliances import NamedAppliance
-    from etl.report.status import ApplianceStatus
+    from etl.report.status import ApplianceStatus, CollectionStatus
+    from etl.report.storage import StorageCounts
     from etl.sync import RunResult
-    from etl.trip import Progress
+    from etl.trips.trip import Progress
 
 
 def prepare_streams() -> None:
@@ -39,18 +42,30 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def print_result(result: RunResult, *, as_json: bool) -> None:
-    """What one run did."""
+    """What one run did; on stderr, what of it a person should know besides."""
     if as_json:
         print_json({name: value for name, value in asdict(result).items() if name != "warnings"})
     else:
         print(_sentence(result), flush=True)
+    for one in (*result.collections, *result.inventory):
+        if one["status"] == "failed":
+            error = _without_name(result.appliance, one["error"])
+            say(
+                f"{result.appliance}: {one['collection']} could not be read, what is known of it is left alone: {error}"
+            )
+        elif one["status"] == "partial":
+            say(one["error"])
     for warning in result.warnings:
         say(warning)
 
 
+def _without_name(appliance: str, error: str | None) -> str:
+    return (error or "").removeprefix(f"{appliance}: ")  # most sentences of errors begin with it
+
+
 def _sentence(result: RunResult) -> str:
-    if result.error is not None:  # most sentences of errors begin with the name
-        return f"{result.appliance}: {result.status}: {result.error.removeprefix(f'{result.appliance}: ')}"
+    if result.status == "failed":
+        return f"{result.appliance}: failed: {_without_name(result.appliance, result.error)}"
     counts = [f"{result.inserted:,} new", f"{result.updated:,} changed", f"{result.unchanged:,} unchanged"]
     for count, word in (
         (result.reappeared, "back again"),
@@ -61,9 +76,14 @@ def _sentence(result: RunResult) -> str:
     ):
         if count:
             counts.append(f"{count:,} {word}")
+    causes = ""
+    if result.deleted or result.explained:
+        deletions = "deletion" if result.explained == 1 else "deletions"
+        causes = f"; {result.explained:,} {deletions} explained, {result.unexplained:,} unexplained"
     return (
         f"{result.appliance}: {result.status}, run {result.run_number}: {result.extracted:,} restore points: "
-        f"{', '.join(counts)}; {'proven' if result.snapshot_proven else 'not proven'} complete ({result.seconds:.1f} s)"
+        f"{', '.join(counts)}{causes}; {'proven' if result.snapshot_proven else 'not proven'} complete "
+        f"({result.seconds:.1f} s)"
     )
 
 
@@ -80,7 +100,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     words = (
         f"{plan.extracted:,} restore points: {counts}; {proven} complete" if plan.extracted or not plan.error else ""
     )
-    error = (plan.error or "").removeprefix(f"{plan.appliance}: ")
+    error = _without_name(plan.appliance, plan.error)
     print(f"{plan.appliance}: {'; but '.join(filter(None, (words, error)))}", flush=True)
 
 
@@ -97,28 +117,41 @@ def print_finding(finding: Finding) -> None:
     ]
     for one in finding.collections:
         count = "an untold number of" if one.total is None else f"{one.total:,}"
-        read = f"{count} restore points, pages of {one.page_size}" if one.status == "readable" else one.status
+        kept = COLLECTIONS[one.collection].entity
+        read = f"{count} {kept.many}, pages of {one.page_size}" if one.status == "readable" else one.error or one.status
         facts.append((one.collection, read))
-    verdict = "ready to sync" if finding.error is None else finding.error.removeprefix(f"{finding.appliance}: ")
+    verdict = "ready to sync" if finding.error is None else _without_name(finding.appliance, finding.error)
     facts.append(("verdict", verdict))
+    width = max(len(name) for name, _ in facts)
     for name, fact in facts:
         if fact is not None:
-            print(f"  {name:<12} {fact}", flush=True)
+            print(f"  {name:<{width}} {fact}", flush=True)
 
 
 def print_status(rows: Sequence[ApplianceStatus]) -> None:
-    """One line for each appliance."""
+    """One line for each appliance, then one for each collection that its newest run asked for, and what differs."""
     if not rows:
         say("no appliance has been synced into this warehouse yet; start with `restorepoints sync`")
         return
     print_table(
-        ("appliance", "API", "restore points", "deleted", "data as of (UTC)", "hours behind", "last run", "error"),
+        (
+            "appliance",
+            "API",
+            "restore points",
+            "deleted",
+            "unexplained",
+            "data as of (UTC)",
+            "hours behind",
+            "last run",
+            "error",
+        ),
         [
             (
                 row.appliance,
                 row.api_version,
                 row.restore_points,
                 row.deleted,
+                row.unexplained,
                 row.data_as_of,
                 row.hours_behind,
                 row.last_run and f"{row.last_run} {row.last_status}",
@@ -127,6 +160,46 @@ def print_status(rows: Sequence[ApplianceStatus]) -> None:
             for row in rows
         ],
     )
+    collections = [
+        (row.appliance, one) for row in rows for one in (*row.collections, *row.inventory) if one.status != "not_served"
+    ]
+    if collections:
+        print(flush=True)
+        print_table(
+            ("appliance", "collection", "status", "present", "deleted", "evidence", "data as of (UTC)", "error"),
+            [
+                (
+                    name,
+                    one.collection,
+                    one.status,
+                    one.present,
+                    one.deleted,
+                    _evidence(one),
+                    one.data_as_of,
+                    one.error,
+                )
+                for name, one in collections
+            ],
+        )
+    for row in rows:
+        if row.storage_counts is not None:
+            for sentence in _differences(row.appliance, row.storage_counts):
+                say(sentence)
+
+
+def _evidence(one: CollectionStatus) -> str | None:
+    if one.status not in ("complete", "partial"):
+        return None
+    return one.evidence if one.proven else "not proven"
+
+
+def _differences(appliance: str, counts: StorageCounts) -> list[str]:
+    unread = f", which did not read {', '.join(counts.not_read)}" if counts.not_read else ""
+    run = f"run {counts.run_number}{unread}"
+    return [
+        f"{appliance}: the appliance counts {told:,} {name}, the warehouse holds {held:,} ({run})"
+        for name, told, held in counts.differences
+    ]
 
 
 def print_appliances(rows: Sequence[NamedAppliance]) -> None:

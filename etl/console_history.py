@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from etl import console
+from etl import console, console_words
+from etl.console_words import instant, line, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The facts about a point that people look for first, by column, in this order.
 FACTS = {
-    "resource_name": "machine",
+    "resource_name": "resource",
     "workload": "workload",
     "region_name": "region",
     "point_in_time": "point in time",
@@ -30,7 +30,6 @@ FACTS = {
     "state": "state",
     "is_corrupted": "corrupted",
     "gfs_flags": "GFS flags",
-    "job_session_id": "job session",
     "immutable_until": "immutable until",
 }
 
@@ -56,7 +55,7 @@ def print_as_of(answers: AsOf, *, as_json: bool) -> None:
     if not rows:
         console.say("no appliance has been synced into this warehouse yet; start with `restorepoints sync`")
         return
-    console.say(f"as of {_instant(answers.at)}, as far as the warehouse knows now; all times are UTC")
+    console.say(f"as of {instant(answers.at)}, as far as the warehouse knows now; all times are UTC")
     console.print_table(
         ("appliance", "collection", "certain", "unknown", "gone", "watched from", "watched to"),
         [
@@ -79,54 +78,51 @@ def print_rejects(rejects: Iterable[Reject], *, as_json: bool) -> None:
             continue
         what = f"{one.field} of " if one.field else ""
         end = "open" if one.resolved_run is None else f"resolved by run {one.resolved_run}"
-        _line(f"{one.appliance} {one.collection}: {what}{one.restore_point_id or 'an item without a readable id'}")
-        _line(f"  {one.reason}")
-        _line(
-            f"  first met by run {one.first_run}, {_instant(one.first_met_at)}; "
-            f"last by run {one.last_run}, {_instant(one.last_met_at)}; {end}"
+        line(f"{one.appliance} {one.collection}: {what}{one.restore_point_id or 'an item without a readable id'}")
+        line(f"  {one.reason}")
+        line(
+            f"  first met by run {one.first_run}, {instant(one.first_met_at)}; "
+            f"last by run {one.last_run}, {instant(one.last_met_at)}; {end}"
         )
     console.say(f"{count:,} rejected {'record' if count == 1 else 'records'}")
 
 
-def size(number: int) -> str:
-    """Bytes for people, in decimal units: `34.4 GB (34,359,738,368 bytes)`."""
-    scaled, unit = float(number), "bytes"
-    for larger in ("kB", "MB", "GB", "TB", "PB", "EB"):
-        if scaled < 999.95:
-            break
-        scaled, unit = scaled / 1000, larger
-    return f"{number:,} bytes" if unit == "bytes" else f"{scaled:.1f} {unit} ({number:,} bytes)"
-
-
 def _print_point(point: PointHistory) -> None:
     everything = {**point.attributes, **point.untracked}
-    _line(f"{point.appliance}: {point.restore_point_id}")
-    facts = [(word, _value(column, everything[column])) for column, word in FACTS.items()]
-    facts.append(("first seen", f"{_instant(point.first_seen_at)}, run {point.first_run}"))
+    line(f"{point.appliance}: {point.restore_point_id}")
+    facts = [(word, value(column, everything[column])) for column, word in FACTS.items()]
+    if point.session is not None:
+        facts.append(("job session", console_words.session(point.session)))
+    if point.policy is not None:
+        facts.append(("policy", console_words.policy(point.policy)))
+    facts.append(("first seen", f"{instant(point.first_seen_at)}, run {point.first_run}"))
     if point.deletion is None:
-        facts.append(("exists", f"certain up to {_instant(point.last_confirmed_at)}, and not found gone since"))
+        facts.append(("exists", f"certain up to {instant(point.last_confirmed_at)}, and not found gone since"))
     else:
         facts.append(("deleted", _deletion(point.deletion)))
+        facts.append(("cause", console_words.cause(point.deletion)))
     for word, fact in facts:
         if fact:
-            _line(f"  {word:<15} {fact}")
+            line(f"  {word:<15} {fact}")
     for version in point.versions:
         _print_version(version)
 
 
 def _print_version(version: PointVersion) -> None:
-    until = "now" if version.valid_to is None else _instant(version.valid_to)
-    _line(f"  run {version.run_number}: {version.change}, valid from {_instant(version.valid_from)} to {until}")
+    until = "now" if version.valid_to is None else instant(version.valid_to)
+    line(f"  run {version.run_number}: {version.change}, valid from {instant(version.valid_from)} to {until}")
     for change in version.changes:
-        old, new = (_value(change.column, value) or "nothing" for value in (change.old, change.new))
-        _line(f"    {change.column}: {old} -> {new}")
+        old, new = (value(change.column, one) or "nothing" for one in (change.old, change.new))
+        line(f"    {change.column}: {old} -> {new}")
     if version.deletion is not None:
-        _line(f"    deleted {_deletion(version.deletion)}")
+        line(f"    deleted {_deletion(version.deletion)}")
+        if cause := console_words.cause(version.deletion):
+            line(f"    cause: {cause}")
 
 
 def _deletion(deletion: Deletion) -> str:
     return (
-        f"after {_instant(deletion.last_confirmed_at)}, before {_instant(deletion.deleted_at)}, "
+        f"after {instant(deletion.last_confirmed_at)}, before {instant(deletion.deleted_at)}, "
         f"when run {deletion.run_number} found it gone"
     )
 
@@ -136,7 +132,7 @@ def _blindness(one: CollectionAsOf, at: datetime) -> str:
     if one.first_proof_at is None:
         return f"{what}: never read whole for certain: more points may have existed than are known"
     if at < one.first_proof_at:
-        return f"{what}: not watched yet then: points that were gone by {_instant(one.first_proof_at)} left no trace"
+        return f"{what}: not watched yet then: points that were gone by {instant(one.first_proof_at)} left no trace"
     return f"{what}: not read whole for certain since: points may have come and gone"
 
 
@@ -155,21 +151,3 @@ def _point_object(at: datetime, point: PointAsOf) -> dict[str, Any]:
         "gone_at": point.gone_at,
         **point.attributes,
     }
-
-
-def _value(column: str, value: object) -> str:
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) and column.endswith("_bytes"):
-        return size(value)
-    return "" if value is None else str(value)
-
-
-def _instant(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _line(words: str) -> None:
-    sys.stdout.write(f"{words}\n")

@@ -19,9 +19,9 @@ from etl.load.rejects import count_rejected
 from etl.load.snapshot import count_distinct
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import Warehouse
-from etl.reading import Desk, Progress
 from etl.sync import Source
-from etl.trip import Trip
+from etl.trips.reading import Desk, Progress
+from etl.trips.trip import Trip
 
 #: An appliance that the warehouse does not know yet: no row is its own.
 _NOBODY = 0

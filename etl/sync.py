@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etl import __version__
-from etl.catalogue import WORKLOADS, inventory_of, points_of
+from etl.catalogue import SESSIONS, WORKLOADS, inventory_of, points_of
 from etl.clock import utc_now
 from etl.errors import RestorepointsError, WarehouseError
 from etl.extract.client import ApplianceClient
@@ -31,11 +31,11 @@ from etl.load.sqlite import fold_log
 from etl.load.storage import write_counts
 from etl.load.thread import WarehouseThread
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
-from etl.machines import resolve_machines
-from etl.reading import Desk, Progress
-from etl.removals import clock_skew, read_evidence, write_causes
-from etl.sessions import SessionsRead, read_named_sessions, read_sessions
-from etl.trip import Trip
+from etl.trips.machines import resolve_machines
+from etl.trips.reading import Desk, Progress
+from etl.trips.removals import Explained, clock_skew, read_evidence, write_causes
+from etl.trips.sessions import SessionsRead, read_named_sessions, read_sessions
+from etl.trips.trip import Trip
 
 #: Seconds that a run which is told to stop takes at most to write that down.
 STOP_SECONDS = 5
@@ -86,11 +86,18 @@ class RunResult:
     error: str | None = None
     explained: int = 0
     """Deletions whose cause became known, earlier ones among them."""
+    unexplained: int = 0
+    """Restore points that this run found gone and nobody knows why."""
     collections: list[dict[str, Any]] = field(default_factory=list)
     inventory: list[dict[str, Any]] = field(default_factory=list)
     """The same of job sessions, protected resources, policies and repositories."""
     warnings: list[str] = field(default_factory=list)
     """Sentences for a person about what was not an error and yet wants to be known."""
+
+    @property
+    def forbidden(self) -> list[str]:
+        """The collections that the account may not read."""
+        return [one["collection"] for one in (*self.collections, *self.inventory) if one["status"] == "forbidden"]
 
 
 async def sync_appliance(
@@ -143,7 +150,8 @@ async def sync_appliance(
         evidence=ledger.weakest_evidence(outcomes),
         seconds=round(time.monotonic() - began, 3),
         error=written.error,
-        explained=written.explained,
+        explained=written.causes.explained,
+        unexplained=written.causes.unexplained,
         collections=[asdict(outcome) for outcome in points],
         inventory=[asdict(outcome) for outcome in outcomes if outcome not in points],
         warnings=_warnings(name, trip) + gathered.warnings + warnings,
@@ -168,7 +176,7 @@ class _Written:
 
     run: Run
     outcomes: list[CollectionOutcome]
-    explained: int
+    causes: Explained
     error: str | None
 
 
@@ -247,7 +255,14 @@ def _write(
             reading.describe(outcome)
             outcomes.append(outcome)
         write_forgotten(connection, run, gathered.sessions.forgotten)
-        explained = write_causes(connection, run, gathered.evidence, clock_skew(desk), gathered.sessions.reading.error)
+        causes = write_causes(
+            connection,
+            run,
+            gathered.evidence,
+            clock_skew(desk),
+            found_gone=any(outcome.deleted for outcome in ledger.of_points(outcomes)),
+            blind_because=gathered.sessions.reading.error,
+        )
         ledger.finish(
             connection,
             run,
@@ -259,7 +274,7 @@ def _write(
         )
         if gathered.usage is not None:
             write_counts(connection, run, gathered.usage)
-    return _Written(run, outcomes, explained, error)
+    return _Written(run, outcomes, causes, error)
 
 
 def _afterwards(name: str, warehouse: Warehouse, connection: Connection, run: Run, state: ApplianceState) -> list[str]:
@@ -310,9 +325,14 @@ def _warnings(name: str, trip: Trip) -> list[str]:
                 f"{name}: {collection.name} was read {reading.crawls} times and kept moving: what was found is "
                 "merged, but the snapshot is not proven complete"
             )
-        if reading.unconfirmed and not reading.withheld:
+        if reading.unconfirmed and collection.entity is SESSIONS.entity:
             said.append(
-                f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not be "
-                f"confirmed as deleted; they are kept ({reading.doubt})"
+                f"{name}: {reading.unconfirmed:,} job sessions that restore points name could not be asked for "
+                f"({reading.doubt}); the next run asks again"
+            )
+        elif reading.unconfirmed and not reading.withheld:
+            said.append(
+                f"{name}: {reading.unconfirmed:,} {collection.entity.many} of {collection.name} vanished and could not "
+                f"be confirmed as deleted; they are kept ({reading.doubt})"
             )
     return said

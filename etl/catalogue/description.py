@@ -26,8 +26,8 @@ class Column:
 class Entity:
     """What one table of facts keeps, whichever collections fill it.
 
-    `one` and `many` are what messages call its items. Of `key` and `required` an item has to have a readable value, or it is
-    rejected whole. `versions` is the table of its history, if it has one.
+    `one` and `many` are what messages call its items. Of `key` and `required` an item has to have a readable value,
+    or it is rejected whole. `versions` is the table of its history, if it has one.
     """
 
     table: str
@@ -76,12 +76,13 @@ class Companion:
 class Collection:
     """One listing of an appliance.
 
-    name: stable, whatever the version calls it. paths: first version → path below it, which holds until the next
-    entry's version. fields: column → the fields of an item that fill it, the first that is not null; a dot leads
-    into an object. fixed: columns that are alike for every item. params: sent with every page. asked_by_id: what
-    vanishes is asked for by its id, and gone only if the appliance says so; else it is gone when a proven snapshot
-    does not list it. moving: columns that move by themselves here although they are tracked elsewhere.
-    is_page: false where one object answers. workload: null where it serves all of them.
+    name: stable, whatever the version calls it. workload: null where it serves all of them. paths: first version →
+    path below it, which holds until the next entry's version. fields: column → the fields of an item that fill it, the
+    first that is not null; a dot leads into an object. fixed: columns that are alike for every item. params: sent with
+    every page. is_page: false where one object answers. asked_by_id: what vanishes is asked for by its id, and gone
+    only if the appliance says so; else it is gone when a proven snapshot does not list it. is_purged: the appliance
+    forgets by age, so that much may go at once. moving: columns that move by themselves here although they are tracked
+    elsewhere.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Collection:
     params: Mapping[str, str] = field(default_factory=dict)
     asked_by_id: bool = False
     moving: tuple[str, ...] = ()
+    is_purged: bool = False
     is_page: bool = True
     companion: Companion | None = None
 

@@ -44,4 +44,5 @@ SESSIONS = Collection(
         policy_name=("backupJobInfo.policyName", "healthCheckJobInfo.policyName"),
         is_policy_removed=("backupJobInfo.policyRemoved", "healthCheckJobInfo.policyRemoved"),
     ),
+    is_purged=True,
 )

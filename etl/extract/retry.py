@@ -24,8 +24,8 @@ LONGEST_BACK_OFF = 20.0
 LONGEST_ATTEMPT = 60.0
 """Seconds that one attempt may take, from connecting to the last byte of the body."""
 
-RUN_BUDGET = 10
-"""Times `retry_for`: what all requests of a run may spend on faults. An outage met by eight requests at
+LISTING_BUDGET = 10
+"""Times `retry_for`: what all requests for one collection may spend on faults. An outage met by eight requests at
 once costs eight; flakiness without end costs more, and ends."""
 
 
@@ -69,7 +69,7 @@ def _http_date(text: str) -> datetime | None:
 
 @dataclass(slots=True)
 class Patience:
-    """How long a run bears with an appliance; holds what its requests have spent on faults so far."""
+    """How long a run bears with one listing of an appliance; holds what its requests have spent on faults so far."""
 
     name: str
     retry_for: float
@@ -83,7 +83,7 @@ class Patience:
         """Call `attempt` with its deadline in seconds until it raises no `Fault`; hand on what it returns.
 
         Waits with full jitter, or as long as the appliance asks for. Raises `RetriesExhausted` when the
-        time of this request or the budget of the run is used up, `Unreachable` when the fault's own tries
+        time of this request or the budget of all is used up, `Unreachable` when the fault's own tries
         are.
         """
         started = time.monotonic()
@@ -127,10 +127,10 @@ class Patience:
         left = self.retry_for - elapsed - min(1.0, self.retry_for / 10)
         if fault.tries is not None and state.attempt_number >= fault.tries:
             return Unreachable(f"{self.name}: {fault}.")
-        if self.spent >= self.retry_for * RUN_BUDGET:
+        if self.spent >= self.retry_for * LISTING_BUDGET:
             return RetriesExhausted(
-                f"{self.name}: {what}: {fault}. So many requests failed that the run's time for retries "
-                f"({RUN_BUDGET} times retry_for, {self.retry_for:g} s) is used up; try again later."
+                f"{self.name}: {what}: {fault}. So many requests failed that their time for retries "
+                f"({LISTING_BUDGET} times retry_for, {self.retry_for:g} s) is used up; try again later."
             )
         if state.upcoming_sleep < left:
             return None

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import (
-    CompoundSelect,
     Connection,
     Row,
     Select,
@@ -194,26 +193,35 @@ def write_evidence(connection: Connection, run: Run, evidence: Sequence[Evidence
         connection.execute(insert(DeletedItem), items)
 
 
-def unexplained(connection: Connection, run: Run, since: datetime | None) -> list[Row[Any]]:
-    """The deletions to explain: those of this run and, with `since`, earlier ones that were observed after it.
+def unexplained(connection: Connection, run: Run, *, found_gone: bool, since: datetime | None) -> list[Row[Any]]:
+    """The deletions to explain, a row each.
 
-    A row a deletion, with the point's own columns and what is known of the policy that made it: `policy_deleted_at`,
-    `policy_last_confirmed_at`, `is_policy_removed`. `is_new` marks those that have no row in `deletions` yet.
+    Columns: those of `deletions` that tell when it was; the point's own; of the policy that made it
+    `policy_deleted_at` and `is_policy_removed`; `is_new` where `deletions` has no row yet.
+
+    Args:
+        connection: the run's own, after its merges.
+        run: whose appliance.
+        found_gone: this run has found points gone, which is what has no row yet.
+        since: take in earlier deletions, too, that were observed from then on.
     """
     of_point = and_(
         RestorePoint.appliance_id == Deletion.appliance_id,
         RestorePoint.restore_point_id == Deletion.restore_point_id,
     )
-    fresh = select(
-        RestorePoint.restore_point_id,
-        RestorePoint.deleted_run.label("run_number"),
-        RestorePoint.last_confirmed_at,
-        RestorePoint.deleted_at.label("observed_gone_at"),
-        literal(1).label("is_new"),
-    ).where(RestorePoint.appliance_id == run.appliance_id, RestorePoint.deleted_run == run.run_number)
-    asked: Select[Any] | CompoundSelect[Any] = fresh
+    asked: list[Select[*tuple[Any, ...]]] = []
+    if found_gone:
+        asked.append(
+            select(
+                RestorePoint.restore_point_id,
+                RestorePoint.deleted_run.label("run_number"),
+                RestorePoint.last_confirmed_at,
+                RestorePoint.deleted_at.label("observed_gone_at"),
+                literal(1).label("is_new"),
+            ).where(RestorePoint.appliance_id == run.appliance_id, RestorePoint.deleted_run == run.run_number)
+        )
     if since is not None:
-        earlier = (
+        asked.append(
             select(
                 Deletion.restore_point_id,
                 Deletion.run_number,
@@ -228,8 +236,9 @@ def unexplained(connection: Connection, run: Run, since: datetime | None) -> lis
                 Deletion.observed_gone_at >= since,
             )
         )
-        asked = union_all(fresh, earlier)
-    deletion = asked.subquery("deletion")
+    if not asked:
+        return []
+    deletion = union_all(*asked).subquery("deletion")
     point, session = RestorePoint, JobSession
     return list(
         connection.execute(
@@ -244,7 +253,6 @@ def unexplained(connection: Connection, run: Run, since: datetime | None) -> lis
                 point.access_tier,
                 session.is_policy_removed,
                 Policy.deleted_at.label("policy_deleted_at"),
-                Policy.last_confirmed_at.label("policy_last_confirmed_at"),
             )
             .select_from(deletion)
             .join(

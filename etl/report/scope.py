@@ -1,12 +1,24 @@
-"""Which appliances of the warehouse a question is about."""
+"""Which appliances of the warehouse a question is about, and at which moment of the warehouse it is answered."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
 
 from etl.errors import UsageError
 from etl.load.models import Appliance
 from etl.load.warehouse import Warehouse
+
+
+@contextmanager
+def one_state(warehouse: Warehouse) -> Iterator[Connection]:
+    """A connection on which several questions see the warehouse as it was at the first, whatever commits meanwhile."""
+    with warehouse.connect() as connection:
+        if warehouse.dialect == "postgresql":  # SQLite shows a transaction nothing else anyway
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
 
 
 def appliances_of(warehouse: Warehouse, name: str | None) -> list[str]:

@@ -5,8 +5,9 @@ from etl.simulator.behaviour import Behaviour
 from etl.simulator.clock import Clock
 from etl.simulator.errors import SimulatorError
 from etl.simulator.estate import Estate
-from etl.simulator.points import Machine, RestorePoint
+from etl.simulator.points import Machine, Resource, RestorePoint
 from etl.simulator.server import SimulatedAppliance, serve, simulate
+from etl.simulator.sessions import JobSession
 from etl.simulator.tokens import MFA_CODE
 from etl.simulator.versions import VERSIONS
 
@@ -17,7 +18,9 @@ __all__ = [
     "Behaviour",
     "Clock",
     "Estate",
+    "JobSession",
     "Machine",
+    "Resource",
     "RestorePoint",
     "SimulatedAppliance",
     "SimulatorError",

@@ -16,10 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from etl.simulator import problems
 from etl.simulator.behaviour import Behaviour
+from etl.simulator.catalogue import Found
 from etl.simulator.clock import Clock
 from etl.simulator.errors import SimulatorError
 from etl.simulator.estate import Estate
-from etl.simulator.paging import BadParametersError, envelope, page_links, read_parameters
+from etl.simulator.paging import BadParametersError, Query, envelope, page_links
 from etl.simulator.shapes import instant
 from etl.simulator.tokens import TOKEN_PATH, Account, SignIn
 from etl.simulator.versions import CONVENTIONS, Conventions, product
@@ -119,10 +120,9 @@ class ApplianceApp:
         return self.sign_in.grant(form, self.estate.clock.now)
 
     def _answer_version(self, request: Request, conventions: Conventions, below: str) -> Response:
-        collection = conventions.collection
-        point_id = below.removeprefix(f"{collection}/") if below.startswith(f"{collection}/") else None
+        found = self.estate.look_up(conventions.version, below)
         system = self._system_page(conventions, below)
-        if below != collection and point_id is None and system is None:
+        if found is None and system is None:
             return Response(status_code=404)
         if request.method not in ("GET", "HEAD"):
             return problems.problem(405)
@@ -132,34 +132,26 @@ class ApplianceApp:
             return problems.not_signed_in()
         if any(below == path or below.startswith(f"{path}/") for path in self.behaviour.forbidden):
             return problems.forbidden()
-        if system is not None:
+        if found is None:
             return JSONResponse(system)
-        if point_id is not None:
-            return self._answer_item(conventions.version, request.url.path, point_id)
-        return self._answer_page(conventions, request.url.query)
-
-    def _answer_item(self, version: str, path: str, point_id: str) -> Response:
-        text = self.estate.item(version, point_id)
-        if text is None:
-            return problems.item_not_found(path, "The restore point")
-        return Response(text, media_type="application/json")
-
-    def _answer_page(self, conventions: Conventions, query: str) -> Response:
-        pairs = parse_qsl(query, keep_blank_values=True)
+        query = Query(conventions, parse_qsl(request.url.query, keep_blank_values=True))
         try:
-            asked = read_parameters(conventions, pairs, self.behaviour.page_cap)
+            return self._answer_found(found, query, request.url.path)
         except BadParametersError as bad:
             return problems.bad_request(bad.errors)
-        items, total = self.estate.page(
-            conventions.version,
-            asked.offset,
-            asked.count,
-            resource_id=asked.resource_id,
-            only_latest=asked.only_latest,
-        )
-        links = page_links(conventions, self.estate.identity.host, asked, total)
-        body = envelope(items, asked, total, tells_total=self.behaviour.tells_total, links=links)
-        return Response(body, media_type="application/json")
+
+    def _answer_found(self, found: Found, query: Query, path: str) -> Response:
+        if found.cut is None:
+            text = self.estate.told(found, query)
+        else:
+            asked = query.page(self.behaviour.page_cap)
+            items, total = self.estate.listed(found, query, asked.offset, asked.count)
+            query.check()
+            links = page_links(query, self.estate.identity.host, found.path, asked, total)
+            text = envelope(items, asked, total, tells_total=self.behaviour.tells_total, links=links)
+        if text is None:
+            return problems.item_not_found(path, found.what)
+        return Response(text, media_type="application/json")
 
     def _system_page(self, conventions: Conventions, below: str) -> dict[str, object] | None:
         who, clock = self.estate.identity, self.estate.clock

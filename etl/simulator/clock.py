@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from etl.simulator.errors import SimulatorError
@@ -39,6 +39,11 @@ class Clock:
     def now(self) -> datetime:
         """The simulated instant, in UTC."""
         return self._now
+
+    @property
+    def today(self) -> date:
+        """The appliance's own date."""
+        return self._now.astimezone(self.zone).date()
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0) -> datetime:
         """Move on, let everything due in between happen, and return the new instant; never backwards."""

@@ -7,7 +7,7 @@ import string
 from dataclasses import dataclass
 from uuid import UUID
 
-from etl.simulator.points import Machine, Region
+from etl.simulator.points import Machine, Region, Resource
 
 REGIONS = (
     Region("westeurope", "West Europe", "Europe/Amsterdam"),
@@ -27,20 +27,27 @@ GIB = 1024**3
 class Policy:
     """A schedule-based policy: hours and days are the appliance's own, what is kept is counted or dated.
 
-    Snapshots are kept by count (never fewer than two), backups by days, archives by what their flags promise.
+    Snapshots are kept by count (never fewer than two), backups (if there is a `backup_hour`) by days, archives by
+    what their flags promise.
     Archives are made on Sundays: `Weekly` on each, `Monthly` on the month's first, `Yearly` on the year's first.
     """
 
     name: str
     snapshot_hours: tuple[int, ...]
     snapshots_to_keep: int
-    backup_hour: int
+    backup_hour: int | None
     backup_days: int
     access_tier: str = "Hot"
     archive_weeks: int = 0
     archive_months: int = 0
     archive_years: int = 0
     immutable_days: int = 0
+    workload: str = "vm"
+
+    @property
+    def archives(self) -> bool:
+        """Whether it makes archives at all."""
+        return bool(self.archive_weeks or self.archive_months or self.archive_years)
 
 
 POLICIES = (
@@ -71,9 +78,9 @@ POLICIES = (
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """A machine under a policy, from day `since` of the estate's history up to day `until` (None: still)."""
+    """A resource under a policy, from day `since` of the estate's history up to day `until` (None: still)."""
 
-    machine: Machine
+    resource: Resource
     policy: Policy
     growth_per_day: float
     used_share: float
@@ -119,25 +126,36 @@ def make_identity(draw: random.Random) -> Identity:
     )
 
 
-def make_fleet(draw: random.Random, machines: int, days: int) -> list[Protected]:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where an estate's resources lie: three regions, and subscriptions as pairs of id and name."""
+
+    regions: list[Region]
+    subscriptions: list[tuple[str, str]]
+
+
+def make_ground(draw: random.Random) -> Ground:
+    """Draw the regions and subscriptions of an estate."""
+    return Ground(draw.sample(REGIONS, 3), [(make_uuid(draw), name) for name in SUBSCRIPTIONS])
+
+
+def make_fleet(draw: random.Random, ground: Ground, machines: int, days: int) -> list[Protected]:
     """Draw `machines` protected machines; one in eight joins later, one in ten is retired on the way."""
-    regions = draw.sample(REGIONS, 3)
-    subscriptions = [(make_uuid(draw), name) for name in SUBSCRIPTIONS]
     letters = string.ascii_lowercase + string.digits
     fleet = []
     for number in range(machines):
-        subscription_id, subscription_name = draw.choice(subscriptions)
+        subscription_id, subscription_name = draw.choice(ground.subscriptions)
         machine = Machine(
             resource_id="".join(draw.choices(letters, k=52)),
             name=f"{ROLES[number % len(ROLES)]}-{number // len(ROLES) + 1:02d}",
-            region=draw.choice(regions),
+            region=draw.choice(ground.regions),
             subscription_id=subscription_id,
             subscription_name=subscription_name,
             disk_bytes=draw.choice((32, 64, 127, 127, 256, 512, 1024)) * GIB,
         )
         fleet.append(
             Protected(
-                machine=machine,
+                resource=machine,
                 policy=POLICIES[number % len(POLICIES)],
                 growth_per_day=draw.uniform(0.0002, 0.0005),
                 used_share=draw.uniform(0.15, 0.4),

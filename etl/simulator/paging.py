@@ -26,8 +26,6 @@ class PageRequest:
 
     offset: int
     limit: int
-    only_latest: bool = False
-    resource_id: str | None = None
 
     @property
     def count(self) -> int | None:
@@ -35,26 +33,76 @@ class PageRequest:
         return None if self.limit == -1 else self.limit
 
 
-def read_parameters(conventions: Conventions, query: Iterable[tuple[str, str]], page_cap: int | None) -> PageRequest:
-    """Read a query string's pairs; a spelling that the version does not know is ignored, as is any stranger.
+class Query:
+    """A query string's pairs, read by names as in `OnlyLatest`; what cannot be read is noted in `errors`.
 
-    `page_cap` is the largest page served, None for no maximum (none is documented). Raises `BadParametersError`.
+    A spelling that the version does not know is ignored, as is any stranger. Of two values the first counts.
     """
-    given: dict[str, tuple[str, str]] = {}
-    for spelling, value in query:
-        name = conventions.parameters.get(spelling)
-        if name is not None:
-            given.setdefault(name, (spelling, value))
-    errors: dict[str, list[str]] = {}
-    offset = _integer(given.get("offset"), 0, 0, errors)
-    limit = _integer(given.get("limit"), conventions.default_limit, -1, errors)
-    only_latest = _boolean(given.get("only_latest"), errors)
-    if errors:
-        raise BadParametersError(errors)
-    if page_cap is not None and (limit == -1 or limit > page_cap):
-        limit = page_cap
-    machine = given.get("virtual_machine_id")
-    return PageRequest(offset, limit, only_latest, machine[1] if machine else None)
+
+    def __init__(self, conventions: Conventions, pairs: Iterable[tuple[str, str]]) -> None:
+        self.conventions = conventions
+        self.errors: dict[str, list[str]] = {}
+        self._pairs = list(pairs)
+
+    def page(self, page_cap: int | None) -> PageRequest:
+        """Return the page asked for; `page_cap` is the largest served, None for no maximum (none is documented)."""
+        offset = self._integer("Offset", 0, 0)
+        limit = self._integer("Limit", self.conventions.default_limit, -1)
+        if page_cap is not None and (limit == -1 or limit > page_cap):
+            limit = page_cap
+        return PageRequest(offset, limit)
+
+    def get(self, name: str) -> str | None:
+        """Return a parameter's first value, None where it is not given."""
+        found = self._found(name)
+        return None if found is None else found[1]
+
+    def all_of(self, name: str) -> list[str]:
+        """Return every value of a parameter that may be repeated."""
+        spellings = self.conventions.spellings(name)
+        return [value for spelling, value in self._pairs if spelling in spellings]
+
+    def one_of(self, name: str, values: Sequence[str]) -> str | None:
+        """Return a parameter that has to be one of `values`."""
+        value = self.get(name)
+        if value is not None and value not in values:
+            self.refuse(name, value)
+        return value
+
+    def boolean(self, name: str) -> bool:
+        """Return a parameter that is true or false, false where it is not given."""
+        text = self.get(name)
+        if text is not None and text.lower() not in ("true", "false"):
+            self.refuse(name, text)
+        return text is not None and text.lower() == "true"
+
+    def refuse(self, name: str, value: str) -> None:
+        """Note that a value is none of this parameter."""
+        spelling, _ = self._found(name) or (name, value)
+        self.errors[spelling] = [f"The value '{value}' is not valid for {spelling}."]
+
+    def check(self) -> None:
+        """Raise `BadParametersError` if anything could not be read."""
+        if self.errors:
+            raise BadParametersError(self.errors)
+
+    def _found(self, name: str) -> tuple[str, str] | None:
+        spellings = self.conventions.spellings(name)
+        return next(((spelling, value) for spelling, value in self._pairs if spelling in spellings), None)
+
+    def _integer(self, name: str, default: int, least: int) -> int:
+        found = self._found(name)
+        if found is None:
+            return default
+        spelling, text = found
+        try:
+            number = int(text)
+        except ValueError:
+            self.refuse(name, text)
+            return default
+        if not least <= number <= MAX_INT32:
+            self.errors[spelling] = [f"The field {spelling} must be between {least} and {MAX_INT32}."]
+        return number
 
 
 def envelope(items: Sequence[bytes], asked: PageRequest, total: int, *, tells_total: bool, links: object) -> bytes:
@@ -68,22 +116,18 @@ def envelope(items: Sequence[bytes], asked: PageRequest, total: int, *, tells_to
     )
 
 
-def page_links(conventions: Conventions, host: str, asked: PageRequest, total: int) -> dict[str, object]:
+def page_links(query: Query, host: str, path: str, asked: PageRequest, total: int) -> dict[str, object]:
     """Return a page's links: `self`, at v1 also the neighbours that exist, with the port that its items lack."""
+    conventions = query.conventions
     version = conventions.version
 
     def link(offset: int) -> dict[str, str]:
-        fields: dict[str, object] = {
-            "onlyLatest": asked.only_latest,
-            "offset": offset,
-            "limit": asked.limit,
-        }
-        if asked.resource_id is not None:
-            fields["virtualMachineId"] = asked.resource_id
-        if version != "v1":
-            fields = {name[0].upper() + name[1:]: value for name, value in fields.items()}
+        fields: dict[str, object] = {"Offset": offset, "Limit": asked.limit}
+        if path.startswith("/restorePoints"):
+            fields = {"OnlyLatest": query.boolean("OnlyLatest")} | fields
+        fields = {conventions.spellings(name)[-1]: value for name, value in fields.items()}
         port = ":443" if version == "v1" else ""
-        return {"href": f"https://{host}{port}/api/{version}{conventions.collection}?{urlencode(fields)}"}
+        return {"href": f"https://{host}{port}/api/{version}{path}?{urlencode(fields)}"}
 
     links: dict[str, object] = {"self": link(asked.offset)}
     step = asked.limit
@@ -94,26 +138,3 @@ def page_links(conventions: Conventions, host: str, asked: PageRequest, total: i
         if asked.offset + step < total:
             links["next"] = link(asked.offset + step)
     return links
-
-
-def _integer(given: tuple[str, str] | None, default: int, least: int, errors: dict[str, list[str]]) -> int:
-    if given is None:
-        return default
-    spelling, text = given
-    try:
-        number = int(text)
-    except ValueError:
-        errors[spelling] = [f"The value '{text}' is not valid for {spelling}."]
-        return default
-    if not least <= number <= MAX_INT32:
-        errors[spelling] = [f"The field {spelling} must be between {least} and {MAX_INT32}."]
-    return number
-
-
-def _boolean(given: tuple[str, str] | None, errors: dict[str, list[str]]) -> bool:
-    if given is None:
-        return False
-    spelling, text = given
-    if text.lower() not in ("true", "false"):
-        errors[spelling] = [f"The value '{text}' is not valid for {spelling}."]
-    return text.lower() == "true"

@@ -79,6 +79,8 @@ def _day(policies: list[Policy], zone: ZoneInfo, day: date) -> Iterator[Event]:
         for hour in policy.snapshot_hours:
             started = local_instant(day, hour, zone)
             yield Job(policy, "Snapshot", started, started + JOB_TAKES, day, "")
+        if policy.backup_hour is None:
+            continue
         started = local_instant(day, policy.backup_hour, zone)
         flags = archive_flags(policy, day)
         yield Job(policy, "AzureBlob", started, started + JOB_TAKES, day, flags)

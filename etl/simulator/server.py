@@ -234,6 +234,10 @@ def serve(
     port: int = 0,
     seed: int = 1,
     machines: int = 12,
+    databases: int = 0,
+    file_shares: int = 0,
+    networks: int = 0,
+    cosmos_accounts: int = 0,
     days: int = 30,
     time_zone: str = "Europe/Berlin",
     now: datetime = DEFAULT_NOW,
@@ -247,11 +251,22 @@ def serve(
     """Serve one appliance until SIGINT or SIGTERM, then return; to be called from the main thread.
 
     `on_ready` is called once, when connections are accepted. `items` names a JSON file with a list of items, or
-    a page with such a list in `results`, to serve in place of an estate made from `seed`, `machines` and `days`.
+    a page with such a list in `results`, to serve in place of the estate that `Estate.from_seed` makes from `seed`,
+    `days` and the numbers of resources.
     Raises `SimulatorError` for what cannot be simulated.
     """
     if items is None:
-        estate = Estate.from_seed(seed, machines=machines, days=days, time_zone=time_zone, now=now)
+        estate = Estate.from_seed(
+            seed,
+            machines=machines,
+            databases=databases,
+            file_shares=file_shares,
+            networks=networks,
+            cosmos_accounts=cosmos_accounts,
+            days=days,
+            time_zone=time_zone,
+            now=now,
+        )
     else:
         estate = Estate.from_items(read_items(items), version, time_zone=time_zone, now=now)
     appliance = simulate(

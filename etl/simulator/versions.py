@@ -14,40 +14,28 @@ VERSIONS = ("v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v8.1")
 """Every API version, oldest first."""
 
 
+def from_version(first: str, version: str) -> bool:
+    """Whether `version` is `first` or a later one."""
+    return VERSIONS.index(version) >= VERSIONS.index(first)
+
+
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """How one API version spells a restore point collection.
-
-    `parameters` maps each spelling that is understood to the name used here; any other spelling is ignored.
-    """
+    """What one API version does in every collection; `default_limit` rows a page where none is asked for."""
 
     version: str
-    collection: str
-    parameters: dict[str, str]
     default_limit: int
     serves_server_info: bool
 
-
-_LOWER = {
-    "offset": "offset",
-    "limit": "limit",
-    "onlyLatest": "only_latest",
-    "virtualMachineId": "virtual_machine_id",
-}
-_CAPITAL = {spelling[0].upper() + spelling[1:]: name for spelling, name in _LOWER.items()}
+    def spellings(self, name: str) -> tuple[str, ...]:
+        """Return how a parameter, given as in `OnlyLatest`, may be spelt; any other spelling is ignored."""
+        lower = name[0].lower() + name[1:]
+        return {"v1": (lower,), "v2": (lower, name)}.get(self.version, (name,))
 
 
 def _conventions(version: str) -> Conventions:
-    number = VERSIONS.index(version)
-    spellings = {"v1": _LOWER, "v2": _LOWER | _CAPITAL}
     limits = {"v1": 30, "v2": 30, "v3": 200}
-    return Conventions(
-        version=version,
-        collection="/restorePoints" if number < VERSIONS.index("v4") else "/restorePoints/virtualMachines",
-        parameters=spellings.get(version, _CAPITAL),
-        default_limit=limits.get(version, 100),
-        serves_server_info=version != "v1",
-    )
+    return Conventions(version, limits.get(version, 100), version != "v1")
 
 
 CONVENTIONS = {version: _conventions(version) for version in VERSIONS}

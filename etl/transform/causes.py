@@ -2,13 +2,13 @@
 
 A cause is never guessed. What speaks for one is, best first: a row of a session's `/deletedItems` that is the point in
 every respect (`item`), one that is the point as far as can be told (`resource_and_time`), or a session that
-could have removed the point and lists nothing at all (`session_only`). Two sessions that fit equally well
+could have removed the point and lists nothing at all, or lists something of its moment and size where nobody knows
+whose point it was (`session_only`). Two sessions that fit equally well
 give a cause only if both give the same one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -40,19 +40,11 @@ NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyGone:
-    """When a policy was removed: after `last_confirmed_at`, not after `observed_at`; null: it is not known when."""
-
-    last_confirmed_at: datetime | None
-    observed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Gone:
     """A deletion to be explained. All instants are UTC, aware, and of the appliance's clock.
 
-    The point went after `last_confirmed_at` and not after `observed_at`. `policy_gone` is about the policy that
-    made the point, if that is gone.
+    The point went after `last_confirmed_at` and not after `observed_at`. `policy_gone`: the policy that made it is
+    known to be gone.
     """
 
     restore_point_id: str
@@ -65,7 +57,7 @@ class Gone:
     access_tier: str | None
     last_confirmed_at: datetime
     observed_at: datetime
-    policy_gone: PolicyGone | None
+    policy_gone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +101,9 @@ class Explanation:
     note: str | None
 
 
+_UNNAMED = frozenset({"vnet"})
+"""Workloads whose points name no resource that a session's log could name: a network's names its subscription."""
+
 _ORPHANS = frozenset({"OrphanedSnapshotRetention", "InvalidSnapshotRetention"})
 _OBSOLETE = "ObsoleteSnapshotRetention"
 
@@ -145,12 +140,12 @@ class _Fit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Between:
-    """The sessions that could have removed a point of some kind in some interval, by their place.
+    """The sessions that list nothing and could have removed a point of some kind in some interval.
 
-    Those that list nothing stand by the resource that they name, and in `unnamed` if they name none.
+    They stand by the resource that they name, and in `unnamed` if they name none. `note` is about all sessions in
+    between: what stands in the way of an explanation.
     """
 
-    sessions: frozenset[int]
     unnamed: _Fit | None
     named: dict[str, _Fit]
     note: str
@@ -164,12 +159,12 @@ class _Evidence:
         found.sort(key=lambda one: (one[0].started_at, one[0].session_id))
         self._removals = [removal for removal, _ in found]
         self._removes = [what for _, what in found]
-        self._starts = [removal.started_at for removal in self._removals]
         self._between: dict[tuple[datetime, datetime, str, str | None, str | None], _Between] = {}
         self._by_item_id: dict[str, list[int]] = {}
         self._by_resource: dict[tuple[str, int], list[_Row]] = {}
         self._by_name: dict[tuple[str, int], list[_Row]] = {}
         self._by_name_only: dict[tuple[str, int], list[_Row]] = {}
+        self._by_moment: dict[int, list[_Row]] = {}
         for session, removal in enumerate(self._removals):
             for item in removal.items or ():
                 self._add(session, item)
@@ -181,6 +176,7 @@ class _Evidence:
             return
         row = _Row(session, item.snapshot_time, _row_classes(item), item.backup_size_bytes)
         moment = _moment(row.at)
+        self._by_moment.setdefault(moment, []).append(row)
         if item.resource_id:
             self._by_resource.setdefault((item.resource_id.lower(), moment), []).append(row)
         elif item.resource_name:
@@ -189,15 +185,19 @@ class _Evidence:
             self._by_name.setdefault((item.resource_name, moment), []).append(row)
 
     def explanation(self, gone: Gone) -> Explanation:
-        between = self._sessions_between(gone)
         fitting: dict[str, set[int]] = {ITEM: set(), RESOURCE_AND_TIME: set()}
         fitting[ITEM].update(self._by_item_id.get(gone.restore_point_id.lower(), ()))
         for row in self._rows_of(gone):
             if match := _match(row, gone):
                 fitting[match].add(row.session)
         for match, sessions in fitting.items():
-            if inside := sessions & between.sessions:
+            if inside := [session for session in sessions if self._may_have_removed(session, gone)]:
                 return _settled(match, self._fit(inside), gone)
+        if not (gone.resource_id or gone.resource_name):
+            alike = {row.session for row in self._rows_alike(gone)}
+            if inside := [session for session in alike if self._may_have_removed(session, gone)]:
+                return _settled(SESSION_ONLY, self._fit(inside), gone)
+        between = self._sessions_between(gone)
         unlisted = between.named.get(gone.resource_id.lower()) if gone.resource_id else None
         if unlisted := unlisted or between.unnamed:
             return _settled(SESSION_ONLY, unlisted, gone)
@@ -213,6 +213,14 @@ class _Evidence:
                 by_name = self._by_name_only if gone.resource_id else self._by_name
                 yield from by_name.get((gone.resource_name, near), ())
 
+    def _rows_alike(self, gone: Gone) -> Iterator[_Row]:
+        """Give the rows of a point's moment, size and class, for a point of which nobody knows whose it is."""
+        moment = _moment(gone.point_in_time)
+        for near in (moment - 1, moment, moment + 1):
+            for row in self._by_moment.get(near, ()):
+                if _match(row, gone) and row.size is not None and row.size == gone.backup_size_bytes:
+                    yield row
+
     def _sessions_between(self, gone: Gone) -> _Between:
         key = (gone.last_confirmed_at, gone.observed_at, gone.workload, gone.backup_destination, gone.access_tier)
         known = self._between.get(key)
@@ -221,31 +229,32 @@ class _Evidence:
         return known
 
     def _look_between(self, gone: Gone) -> _Between:
-        classes = _point_classes(gone)
-        inside = []
-        for session in range(bisect_right(self._starts, gone.observed_at + TOLERANCE)):
-            stopped_at, what = self._removals[session].stopped_at, self._removes[session]
-            if stopped_at is not None and stopped_at + TOLERANCE <= gone.last_confirmed_at:
-                continue
-            if gone.workload in what.workloads and classes & what.classes:
-                inside.append(session)
+        inside = [session for session in range(len(self._removals)) if self._may_have_removed(session, gone)]
         unlisted = [session for session in inside if self._may_have_removed_unlisted(session, gone)]
         # a type known by its name alone may remove anything: its log has to name the resource
         unnamed = {
             session
             for session in unlisted
-            if not self._removals[session].resources and self._removals[session].session_type in REMOVING
+            if (not self._removals[session].resources or gone.workload in _UNNAMED)
+            and self._removals[session].session_type in REMOVING
         }
         by_resource: dict[str, set[int]] = {}
         for session in unlisted:
             for resource in self._removals[session].resources:
                 by_resource.setdefault(resource.lower(), set()).add(session)
         return _Between(
-            frozenset(inside),
             self._fit(unnamed) if unnamed else None,
             {resource: self._fit(sessions | unnamed) for resource, sessions in by_resource.items()},
             _note([self._removals[session] for session in inside]),
         )
+
+    def _may_have_removed(self, session: int, gone: Gone) -> bool:
+        removal, what = self._removals[session], self._removes[session]
+        if removal.started_at > gone.observed_at + TOLERANCE:
+            return False
+        if removal.stopped_at is not None and removal.stopped_at + TOLERANCE <= gone.last_confirmed_at:
+            return False
+        return gone.workload in what.workloads and not what.classes.isdisjoint(_point_classes(gone))
 
     def _may_have_removed_unlisted(self, session: int, gone: Gone) -> bool:
         removal, what = self._removals[session], self._removes[session]
@@ -311,16 +320,8 @@ def _cause(session_type: str, gone: Gone) -> str:
         return MANUAL
     if session_type in _ORPHANS:
         return ORPHANED
-    policy = gone.policy_gone
-    if policy is not None and (session_type == _OBSOLETE or _went_together(policy, gone)):
-        return POLICY_REMOVED
-    return RETENTION
-
-
-def _went_together(policy: PolicyGone, gone: Gone) -> bool:
-    if policy.last_confirmed_at is None or policy.observed_at is None:
-        return False
-    return policy.last_confirmed_at < gone.observed_at and gone.last_confirmed_at < policy.observed_at
+    # what other rules remove, they would have removed all the same
+    return POLICY_REMOVED if session_type == _OBSOLETE and gone.policy_gone else RETENTION
 
 
 def _note(inside: Sequence[Removal]) -> str:

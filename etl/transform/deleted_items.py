@@ -31,9 +31,24 @@ def deleted_items(items: Sequence[bytes]) -> list[dict[str, Any]]:
         column: read(members(things, paths).values).values for column, (paths, read) in _TEXTS.items()
     }
     columns["backup_size_bytes"] = sizes(members(things, ("backupSizeBytes",)).values).values
+    _name_networks_by_subscription(things, columns)
     times = instants(members(things, ("snapshotTime",)).values)
     columns["snapshot_time"] = times.aware()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _name_networks_by_subscription(things: Sequence[Mapping[str, Any]], columns: dict[str, Sequence[Any]]) -> None:
+    """A restore point of a network configuration names its subscription and no network, so that is what can be met."""
+    kinds = members(things, ("resource.resourceType",)).values
+    for column, path, read in (
+        ("resource_id", "resource.subscriptionId", identifiers),
+        ("resource_name", "resource.subscriptionName", names),
+    ):
+        subscriptions = read(members(things, (path,)).values).values
+        columns[column] = [
+            subscription if kind == "VirtualNetwork" and subscription else own
+            for kind, subscription, own in zip(kinds, subscriptions, columns[column], strict=True)
+        ]
 
 
 def named_resources(log: bytes) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from commands import Command
 
+from etl.catalogue import WORKLOADS
 from etl.simulator import Estate, SimulatedAppliance, simulate
 
 COMMANDS = [
@@ -17,6 +19,7 @@ COMMANDS = [
     ["check"],
     ["status"],
     ["history"],
+    ["explain"],
     ["as-of"],
     ["rejects"],
     ["rejects", "list"],
@@ -103,20 +106,43 @@ def test_check_says_what_it_found_and_writes_nothing(
     assert finding["time_zone"] == "Europe/Berlin"
     assert finding["role"] is not None
     assert finding["identity"]["databaseId"]
-    (vm,) = finding["collections"]
-    assert (vm["collection"], vm["status"], vm["total"]) == ("vm", "readable", len(appliance.estate.points))
-    assert list(tmp_path.iterdir()) == []
-    assert [request.path for request in appliance.requests if "restorePoints" in request.path] == [
-        "/api/v8.1/restorePoints/virtualMachines"
+    assert [(one["collection"], one["status"], one["total"]) for one in finding["collections"]] == [
+        (workload, "readable", sum(point.workload == workload for point in appliance.estate.points))
+        for workload in WORKLOADS
     ]
+    assert list(tmp_path.iterdir()) == []
+    assert len([request for request in appliance.requests if "estorePoints" in request.path]) == len(WORKLOADS)
+
+
+def test_check_looks_at_the_configured_workloads_alone(
+    restorepoints: Command, appliance: SimulatedAppliance, tmp_path: Path
+) -> None:
+    (tmp_path / "restorepoints.toml").write_text(
+        f"""
+        [appliances.north]
+        url = "{appliance.url}"
+        username = "reporter"
+        workloads = ["sql", "vnet"]
+        """
+    )
+    (finding,) = restorepoints("check", "--output", "json").objects
+    assert [one["collection"] for one in finding["collections"]] == ["sql", "vnet"]
 
 
 def test_check_says_what_it_may_not_read(restorepoints: Command) -> None:
     estate = Estate.from_seed(3, machines=3, days=4)
-    with simulate(estate, version="v8.1", forbidden=("/restorePoints/virtualMachines",)) as appliance:
-        outcome = restorepoints("check", "--appliance", f"north={appliance.url}", "--username", "reporter")
-    assert outcome.status == 1
-    assert "forbidden" in outcome.stdout
+    one_list = "/restorePoints/virtualMachines"
+    north = ["--username", "reporter"]
+    with simulate(estate, version="v8.1", forbidden=(one_list,)) as appliance:
+        some = restorepoints("check", "--appliance", f"north={appliance.url}", *north)
+    with simulate(estate, version="v1", forbidden=("/restorePoints",)) as appliance:
+        none = restorepoints("check", "--appliance", f"north={appliance.url}", *north)
+    assert (some.status, none.status) == (0, 1)
+    lines = [line.split(maxsplit=1) for line in some.stdout.splitlines()]
+    assert ["vm", "forbidden"] in lines
+    assert ["cosmos_db_continuous", "2 restore points, pages of 100"][0] in [line[0] for line in lines]
+    assert "ready to sync" in some.stdout
+    assert "the account may read none of the collections" in none.stdout
 
 
 def test_status_tells_how_fresh_each_appliance_is(restorepoints: Command, appliance: SimulatedAppliance) -> None:
@@ -132,9 +158,16 @@ def test_status_tells_how_fresh_each_appliance_is(restorepoints: Command, applia
     assert (row["restore_points"], row["deleted"]) == (len(appliance.estate.points), 0)
     assert 0 <= row["hours_behind"] < 0.1
     assert "north" in row["error"]
-    table = restorepoints("status").stdout
-    assert "2 failed" in table
-    assert "hours behind" in table
+    assert [one["collection"] for one in row["collections"]] == list(WORKLOADS)
+    assert {one["status"] for one in row["inventory"]} <= {"complete", "not_served"}
+    assert sum(one["present"] for one in row["collections"]) == row["restore_points"]
+    assert row["storage_counts"]["snapshots_told"] == row["storage_counts"]["snapshots_held"] > 0
+    assert (row["unexplained"], row["storage_counts"]["not_read"]) == (0, [])
+    table = restorepoints("status")
+    assert "2 failed" in table.stdout
+    assert "hours behind" in table.stdout
+    assert re.search(r"^north +cosmos_db_continuous +complete ", table.stdout, re.MULTILINE)
+    assert "the appliance counts" not in table.stderr
 
 
 def test_looking_at_a_warehouse_does_not_make_one(restorepoints: Command, tmp_path: Path) -> None:
@@ -143,4 +176,4 @@ def test_looking_at_a_warehouse_does_not_make_one(restorepoints: Command, tmp_pa
     assert list(tmp_path.iterdir()) == []
     assert restorepoints("db", "upgrade").status == 0
     assert (tmp_path / "restorepoints.db").exists()
-    assert restorepoints("db", "current").stdout == "0001\n"
+    assert restorepoints("db", "current").stdout == "0002\n"

@@ -36,7 +36,10 @@ FIELDS = [
     "field_errors",
     "seconds",
     "error",
+    "explained",
+    "unexplained",
     "collections",
+    "inventory",
 ]
 
 
@@ -79,7 +82,7 @@ def test_into_postgresql(restorepoints: Command, appliance: SimulatedAppliance, 
     assert before.status == 1
     assert "`restorepoints db upgrade`" in before.sentence
     assert restorepoints("db", "upgrade", *where).status == 0
-    assert restorepoints("db", "current", *where).stdout.strip() == "0001"
+    assert restorepoints("db", "current", *where).stdout.strip() == "0002"
     first = restorepoints("sync", *one(appliance), *where, "--output", "json")
     second = restorepoints("sync", *one(appliance), *where, "--output", "json")
     count = len(appliance.estate.points)

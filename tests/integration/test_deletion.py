@@ -119,7 +119,9 @@ def test_what_cannot_be_confirmed_is_kept_and_said(
     assert deleted(rows) == set()
     (warning,) = result.warnings
     assert "2 restore points of vm vanished and could not be confirmed" in warning
-    assert rows("select unconfirmed from sync_run_collections where run_number = 2") == [{"unconfirmed": 2}]
+    assert rows("select unconfirmed from sync_run_collections where run_number = 2 and collection = 'vm'") == [
+        {"unconfirmed": 2}
+    ]
 
 
 def test_an_appliance_that_minds_the_case_of_an_id_loses_nothing(sync: Sync, rows: Rows) -> None:
@@ -213,7 +215,7 @@ def test_the_guard_withholds_deletions_merges_the_rest_and_can_be_told_otherwise
         accepted = sync(appliance, accepted=Accepted(mass_deletion=True))
     assert (withheld.status, withheld.deleted, withheld.unconfirmed) == ("partial", 0, 31)
     assert (withheld.inserted, withheld.updated) == (1, 1)
-    assert "31 of 60 restore points vanished at once" in str(withheld.error)
+    assert "31 of 60 restore points of vm vanished at once" in str(withheld.error)
     assert "--accept-mass-deletion" in str(withheld.error)
     assert (accepted.status, accepted.deleted, accepted.error) == ("succeeded", 31, None)
     assert len(deleted(rows)) == 31
@@ -224,7 +226,9 @@ def test_the_guard_withholds_deletions_merges_the_rest_and_can_be_told_otherwise
         ("succeeded", True),
     ]
     assert runs[1]["error"] == withheld.error
-    assert rows("select status from sync_run_collections where run_number = 2") == [{"status": "partial"}]
+    assert rows("select status from sync_run_collections where run_number = 2 and collection = 'vm'") == [
+        {"status": "partial"}
+    ]
 
 
 @pytest.mark.parametrize(

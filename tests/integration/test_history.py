@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from nights import FIRST_NIGHT, Nights, backup, point_id
 
-from etl import console_history
+from etl import console_history, console_words
 from etl.errors import UsageError
 from etl.load.warehouse import Warehouse
 from etl.report.history import Change, Deletion, PointHistory, history
@@ -140,7 +140,7 @@ def test_what_people_see(lived: Nights, capsys: pytest.CaptureFixture[str]) -> N
     console_history.print_history(history(lived.warehouse, point_id(1), None), point_id(1), as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         f"north: {point_id(1)}",
-        "  machine         vm-1",
+        "  resource        vm-1",
         "  workload        vm",
         "  region          West Europe",
         "  point in time   2026-02-28 21:00:00 UTC",
@@ -151,7 +151,7 @@ def test_what_people_see(lived: Nights, capsys: pytest.CaptureFixture[str]) -> N
         "  state           Ok",
         "  corrupted       yes",
         "  GFS flags       Daily",
-        "  job session     b2e70000-0000-4000-8000-000000000001",
+        "  job session     b2e70000-0000-4000-8000-000000000001, never read",
         "  first seen      2026-03-01 02:00:00 UTC, run 1",
         "  deleted         after 2026-03-07 02:00:00 UTC, before 2026-03-08 02:00:00 UTC, when run 8 found it gone",
         "  run 1: appeared, valid from 2026-03-01 02:00:00 UTC to 2026-03-02 02:00:00 UTC",
@@ -200,7 +200,7 @@ def test_what_programs_see(lived: Nights, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_sizes_for_people(number: int, words: str) -> None:
-    assert console_history.size(number) == words
+    assert console_words.size(number) == words
 
 
 def test_the_shipped_query_tells_deletions_too(nights: Nights) -> None:

@@ -102,3 +102,53 @@ def test_a_write_transaction_rolls_back_whole(warehouse: Warehouse) -> None:
             ledger.register(connection, name="north", base_url="https://north", tenant=None)
             raise ZeroDivisionError
         assert connection.scalar(text("select count(*) from appliances")) == 0
+
+
+def test_deletions_of_an_older_schema_get_their_row(warehouse: Warehouse) -> None:
+    """Each is unexplained, with the interval that is known of it; a run may explain it later."""
+    with warehouse.connect() as connection:
+        command.upgrade(schema.alembic_config(connection), "0001")
+    with warehouse.begin() as connection:
+        connection.execute(
+            text("insert into appliances (appliance_id, name, base_url) values (1, 'north', 'https://n')")
+        )
+        for point, deleted_run in (("gone", 3), ("back", None)):
+            connection.execute(
+                text(
+                    "insert into restore_points (appliance_id, restore_point_id, workload, point_in_time, extra, "
+                    "collection, first_seen_at, last_changed_at, last_confirmed_at, deleted_at, first_run, "
+                    "last_changed_run, deleted_run) values (1, :point, 'vm', '2026-01-01 00:00:00.000000', '{}', 'vm', "
+                    "'2026-01-01 02:00:00.000000', '2026-01-01 02:00:00.000000', :confirmed, :deleted, 1, 1, :run)"
+                ),
+                {
+                    "point": point,
+                    "run": deleted_run,
+                    "confirmed": deleted_run and "2026-01-02 02:00:00.000000",
+                    "deleted": deleted_run and "2026-01-03 02:00:00.000000",
+                },
+            )
+            connection.execute(
+                text(
+                    "insert into restore_point_versions (appliance_id, restore_point_id, run_number, valid_from, "
+                    "valid_to, change, closed_run, closed_by, workload, point_in_time) values (1, :point, 1, "
+                    "'2026-01-01 02:00:00.000000', '2026-01-03 02:00:00.000000', 'appeared', 3, 'deleted', 'vm', "
+                    "'2026-01-01 00:00:00.000000')"
+                ),
+                {"point": point},
+            )
+        connection.execute(
+            text(
+                "insert into rejected_records (appliance_id, record_hash, collection, restore_point_id, reason, raw, "
+                "first_run, last_run) values (1, 'h', 'vm', 'odd', 'why', '{}', 1, 1)"
+            )
+        )
+    assert schema.upgrade(warehouse) == ("0001", schema.HEAD)
+    with warehouse.connect() as connection:
+        found = connection.execute(text("select * from deletions order by restore_point_id")).mappings().all()
+        assert connection.scalar(text("select item_id from rejected_records")) == "odd"
+    assert [(row["restore_point_id"], row["run_number"], row["cause"], row["explained_run"]) for row in found] == [
+        ("back", 3, "unexplained", None),
+        ("gone", 3, "unexplained", None),
+    ]
+    assert [str(row["last_confirmed_at"])[:10] for row in found] == ["2026-01-01", "2026-01-02"]
+    assert {str(row["observed_gone_at"])[:10] for row in found} == {"2026-01-03"}

@@ -271,13 +271,13 @@ class TestVersions:
 
     def test_v8_tells_the_machine_and_its_local_time(self) -> None:
         estate = Estate.from_seed(7)
-        point = next(p for p in estate.points if p.machine.region.time_zone != "Europe/London")
+        point = next(p for p in estate.points if p.resource.region.time_zone != "Europe/London")
         item = json.loads(estate.item("v8.1", point.id) or b"")
-        assert item["vmName"] == point.machine.name
-        assert item["resourceHashId"] == point.machine.resource_id
+        assert item["vmName"] == point.resource.name
+        assert item["resourceHashId"] == point.resource.resource_id
         local = datetime.fromisoformat(item["pointInTimeLocalTime"])
         assert local == datetime.fromisoformat(item["pointInTime"]) == point.point_in_time
-        assert local.utcoffset() == local.astimezone(ZoneInfo(point.machine.region.time_zone)).utcoffset()
+        assert local.utcoffset() == local.astimezone(ZoneInfo(point.resource.region.time_zone)).utcoffset()
 
 
 class TestPaging:
@@ -371,13 +371,13 @@ class TestPaging:
             its = client.get(path_of("v8.1"), params=ask).json()
             latest = client.get(path_of("v8.1"), params=ask | {"OnlyLatest": "true"}).json()
             all_latest = client.get(path_of("v8.1"), params={"OnlyLatest": "True"}).json()
-        mine = [point for point in estate.points if point.machine == machine]
+        mine = [point for point in estate.points if point.resource == machine]
         assert {item["id"] for item in its["results"]} == {point.id for point in mine}
         assert its["totalCount"] == len(mine)
         newest = max(mine, key=lambda point: point.point_in_time)
         assert datetime.fromisoformat(latest["results"][0]["pointInTime"]) == newest.point_in_time
         assert latest["totalCount"] == 1
-        assert all_latest["totalCount"] == len({point.machine for point in estate.points})
+        assert all_latest["totalCount"] == len({point.resource for point in estate.points})
 
 
 class TestItems:

@@ -19,7 +19,7 @@ def backups(points: Iterable[RestorePoint]) -> dict[str, list[RestorePoint]]:
     chains = defaultdict(list)
     for point in sorted(points, key=lambda point: point.point_in_time):
         if point.gfs_flags == "Daily":
-            chains[point.machine.name].append(point)
+            chains[point.resource.name].append(point)
     return chains
 
 
@@ -101,7 +101,7 @@ class TestSeed:
     def test_snapshot_backup_and_archive_of_one_hour_share_the_moment(self) -> None:
         moments = defaultdict(set)
         for point in Estate.from_seed(7).points:
-            moments[point.machine.name, point.point_in_time].add(point.gfs_flags)
+            moments[point.resource.name, point.point_in_time].add(point.gfs_flags)
         assert any({"None", "Daily"} <= flags for flags in moments.values())
         assert any("Daily" in flags and flags & {"Weekly", "Monthly"} for flags in moments.values())
 
@@ -110,7 +110,7 @@ class TestSeed:
         archives = defaultdict(list)
         for point in sorted(points, key=lambda point: point.point_in_time):
             if point.access_tier == "Archive":
-                archives[point.machine.name].append(point.backup_size_bytes)
+                archives[point.resource.name].append(point.backup_size_bytes)
         assert archives
         assert all(sizes[-1] > sizes[0] for sizes in archives.values())
 
@@ -185,7 +185,7 @@ class TestTime:
         chains = backups(estate.points)
         for number, machine in enumerate(estate.machines[:6]):
             snapshots_kept, backup_days = keeps[number % 3]
-            mine = [point for point in estate.points if point.machine == machine]
+            mine = [point for point in estate.points if point.resource == machine]
             snapshots = [point for point in mine if point.backup_destination == "Snapshot"]
             assert snapshots_kept <= len(snapshots) <= snapshots_kept + 1
             oldest = chains[machine.name][0].point_in_time
@@ -235,7 +235,7 @@ class TestTime:
     def test_some_machines_join_and_some_are_retired(self) -> None:
         estate = Estate.from_seed(7, machines=20, days=60)
         newest = {
-            machine.name: max(p.point_in_time for p in estate.points if p.machine == machine)
+            machine.name: max(p.point_in_time for p in estate.points if p.resource == machine)
             for machine in estate.machines
         }
         retired = [name for name, moment in newest.items() if moment < estate.clock.now - timedelta(days=4)]
@@ -273,7 +273,7 @@ class TestByHand:
     def test_a_machine_can_be_renamed(self) -> None:
         estate = Estate.from_seed(7)
         point = estate.points[0]
-        estate.change(point.id, machine=replace(point.machine, name="Zürich-★"))
+        estate.change(point.id, resource=replace(point.resource, name="Zürich-★"))
         assert json.loads(estate.item("v8.1", point.id) or b"")["vmName"] == "Zürich-★"
 
     def test_deleted_is_gone_hidden_answers_by_id(self) -> None:

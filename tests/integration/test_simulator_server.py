@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from commands import COMMAND
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -334,6 +336,25 @@ class TestShell:
             program.send_signal(number)
             out, err = program.communicate(timeout=10)
         assert (program.returncode, out, err) == (0, "ended\n", "")
+
+    def test_the_command_has_every_workload_as_many_as_wished(self) -> None:
+        wished = ["--machines", "3", "--days", "2", "--databases", "5", "--networks", "2"]
+        environ = {name: value for name, value in os.environ.items() if name != "RESTOREPOINTS_PASSWORD"}
+        with subprocess.Popen(
+            [COMMAND, "simulate", "--port", "0", *wished], stderr=subprocess.PIPE, text=True, env=environ
+        ) as program:
+            try:
+                assert program.stderr is not None
+                url = program.stderr.readline().split(" on ")[1].split(";")[0]
+                token = httpx.post(f"{url}/api/oauth2/token", data=RIGHT).json()["access_token"]
+                headers = {"Authorization": f"Bearer {token}"}
+                counts = {
+                    path: httpx.get(f"{url}/api/v8.1{path}", headers=headers).json()["totalCount"]
+                    for path in ("/virtualMachines", "/databases", "/fileShares", "/protectedItem/vnet", "/cosmosDb")
+                }
+            finally:
+                program.kill()
+        assert tuple(counts.values()) == (3, 5, 3, 2, 2)
 
     @pytest.mark.parametrize("wrapped", [True, False])
     def test_it_serves_items_of_a_file(self, tmp_path: Path, wrapped: bool) -> None:

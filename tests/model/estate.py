@@ -15,12 +15,15 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from truth import Moment, Run, Truth
 
 from etl.simulator import Estate, SimulatedAppliance, simulate
+from etl.simulator.catalogue import Found
 from etl.simulator.faults import CutShort, Dropped
+from etl.simulator.paging import Query
 
 FIXED = ("id", "newest", "slots")
 ORDERS = (*FIXED, "moving", "none")
 VERSIONS = ("v1", "v2", "v3", "v5", "v6", "v8", "v8.1")
 
+MACHINES_POINTS = ("/restorePoints", "/restorePoints/virtualMachines")
 UNREADABLE_TIME = datetime(1969, 7, 20, 20, 17, tzinfo=UTC)
 
 #: How the connection or the appliance fails a request.
@@ -72,16 +75,16 @@ class _WatchedEstate(Estate):
 
     run: Run | None = None
 
-    def page(self, version: str, offset: int, limit: int | None, **only: Any) -> tuple[list[bytes], int]:
-        items, total = super().page(version, offset, limit, **only)
-        if self.run is not None:
+    def listed(self, found: Found, query: Query, offset: int, limit: int | None) -> tuple[list[bytes], int]:
+        items, total = super().listed(found, query, offset, limit)
+        if self.run is not None and found.path in MACHINES_POINTS:
             self.run.pages.append([item.partition(b'"id":"')[2][:36].decode() for item in items])
         return items, total
 
-    def item(self, version: str, point_id: str) -> bytes | None:
-        item = super().item(version, point_id)
-        if self.run is not None:
-            (self.run.not_found if item is None else self.run.found).add(point_id)
+    def told(self, found: Found, query: Query) -> bytes | None:
+        item = super().told(found, query)
+        if self.run is not None and found.path.rpartition("/")[0] in MACHINES_POINTS:
+            (self.run.not_found if item is None else self.run.found).add(found.id)
         return item
 
 
@@ -132,7 +135,7 @@ class LivingEstate:
             now = self.truth.clock
             fields: dict[str, Any] = {
                 "id": str(uuid.UUID(int=draw.getrandbits(128), version=4)),
-                "machine": draw.choice(self.estate.machines),
+                "resource": draw.choice(self.estate.machines),
                 "point_in_time": draw.choice((now, now - timedelta(hours=draw.randrange(200)))),
                 "backup_size_bytes": draw.randrange(1, 2**40),
             }

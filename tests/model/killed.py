@@ -25,7 +25,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return datetime.fromisoformat(told["now"])
 
-    source = Source(Endpoint(told["name"], told["url"], "reporter", "simulated-password"))
+    source = Source(Endpoint(told["name"], told["url"], "reporter", "simulated-password"), workloads=("vm",))
     asyncio.run(sync_appliance(source, Warehouse(told["warehouse"]), now=now))
 
 

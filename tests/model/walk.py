@@ -258,7 +258,9 @@ class Walk:
                 raise Broken
             return self.living.truth.pass_time(milliseconds=1) + self.skew
 
-        source = Source(Endpoint(self.name, self.living.url, "reporter", "simulated-password", retry_for=retry_for))
+        # the truth is that of machines alone, and a walk is as long as its requests are many
+        endpoint = Endpoint(self.name, self.living.url, "reporter", "simulated-password", retry_for=retry_for)
+        source = Source(endpoint, workloads=("vm",))
 
         async def main(stop: list[Callable[[], object]]) -> RunResult:
             task = asyncio.ensure_future(sync_appliance(source, self.warehouse, accepted=accepted, now=now))

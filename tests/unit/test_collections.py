@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from collection_cases import CASES, FOLDER, Case, columns_of, wrong
 from sqlalchemy import BigInteger, Boolean, Float, Integer, Text
 from sqlalchemy.types import TypeEngine
 
-from etl.catalogue import COLLECTIONS, ENTITIES, EXTRA, Collection, Entity
+from etl.catalogue import COLLECTIONS, ENTITIES, EXTRA, Collection, Entity, description, restore_points
 from etl.extract.versions import path_of, rank
 from etl.load.models import Base
 from etl.load.models.base import Life, Validity
@@ -196,3 +197,27 @@ def test_the_page_on_the_warehouse_tells_the_same_columns(entity: Entity) -> Non
     if entity.versions:
         assert (told["tracked"], told["untracked"]) == ({*entity.tracked}, {*entity.untracked})
     assert told["tracked"] | told["untracked"] == {*entity.tracked, *entity.untracked}
+
+
+def test_the_page_on_adding_a_collection_is_true() -> None:
+    """Its descriptions are descriptions: the program takes them as they stand there."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "collections.md").read_text("utf-8")
+    first, second = (
+        dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    )
+    known = vars(restore_points) | vars(description)
+    key_vault = eval(first.strip().rstrip(","), known)
+    assert isinstance(key_vault, Collection)
+    assert key_vault.entity is ENTITIES["restore_points"]
+    names: dict[str, Any] = {}
+    exec(second, known, names)
+    templates = names["STORAGE_TEMPLATE_COLLECTION"]
+    assert templates.entity is names["STORAGE_TEMPLATES"]
+    assert set(templates.fields) == {*templates.entity.key, *(column.name for column in templates.entity.columns)}
+
+
+def test_the_page_on_collections_names_them_all() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "collections.md").read_text("utf-8")
+    for name, collection in COLLECTIONS.items():
+        assert f"`{name}`" in page
+        assert f"`{collection.entity.table}`" in page

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from etl.catalogue import WORKLOADS
 from etl.config import (
     ApplianceConfig,
     Config,
@@ -55,7 +56,7 @@ def test_the_shortest_file_and_its_defaults(here: Path) -> None:
                 tls_fingerprint=None,
                 ca_file=None,
                 api_version="auto",
-                workloads=("vm",),
+                workloads=WORKLOADS,
                 tenant=None,
                 time_zone=None,
             )
@@ -200,8 +201,9 @@ def test_every_key(here: Path) -> None:
             "v8, v8.1; did you mean v8.1?",
         ),
         (
-            f"{ACME}workloads = ['vm', 'sql']\n",
-            "`appliances.acme.workloads` names 'sql', which this version does not read (it reads vm).",
+            f"{ACME}workloads = ['vm', 'tape']\n",
+            "`appliances.acme.workloads` names 'tape', which is no workload; there are vm, sql, file_share, vnet, "
+            "cosmos_db, cosmos_db_continuous.",
         ),
         (
             f"{ACME}workloads = []\n",

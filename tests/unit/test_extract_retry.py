@@ -6,7 +6,7 @@ import time
 import pytest
 
 from etl.errors import RetriesExhausted, Unreachable
-from etl.extract.retry import LONGEST_ATTEMPT, RUN_BUDGET, Fault, Patience, retry_after_seconds
+from etl.extract.retry import LISTING_BUDGET, LONGEST_ATTEMPT, Fault, Patience, retry_after_seconds
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_budget_of_the_run_ends_flakiness_that_no_single_request_would_end()
     began = time.monotonic()
     with pytest.raises(RetriesExhausted, match="time for retries"):
         asyncio.run(run())
-    assert time.monotonic() - began < 0.3 * RUN_BUDGET + 1
+    assert time.monotonic() - began < 0.3 * LISTING_BUDGET + 1
 
 
 def test_one_outage_that_eight_requests_share_does_not_use_the_budget_up():
@@ -134,4 +134,4 @@ def test_one_outage_that_eight_requests_share_does_not_use_the_budget_up():
         await asyncio.gather(*(patience.persist("GET /x", attempt) for _ in range(8)))
 
     asyncio.run(run())
-    assert patience.spent < 0.6 * RUN_BUDGET
+    assert patience.spent < 0.6 * LISTING_BUDGET

@@ -23,7 +23,7 @@ from etl.load import vanished
 from etl.load.known import KnownItems
 from etl.load.ledger import KnownAppliance
 from etl.load.snapshot import any_staged_is_known
-from etl.reading import Desk, Progress, Reading, ids_of
+from etl.trips.reading import Desk, Progress, Reading, ids_of
 
 __all__ = ["Progress", "Reading", "Trip"]
 
@@ -86,20 +86,17 @@ class Trip:
         """
         said = []
         for reading in self.readings:
-            if reading.missed <= GUARD_ITEMS:
+            if reading.missed <= GUARD_ITEMS or reading.collection.is_purged:
                 continue
             present = await self.desk.on_warehouse(
                 vanished.count_present, self.desk.connection, self.desk.run.appliance_id, reading.collection
             )
             if reading.missed <= GUARD_SHARE * present:
                 continue
-            what = (
-                "restore points" if reading.collection.entity is RESTORE_POINTS else f"{reading.collection.entity.one}s"
-            )
             said.append(
-                f"{self.desk.client.name}: {reading.missed:,} of {present:,} {reading.collection.entity.many} of {reading.collection.name} "
-                "vanished at once. Nothing of it was marked deleted, the rest is merged. If they are gone indeed, run "
-                "it again with --accept-mass-deletion."
+                f"{self.desk.client.name}: {reading.missed:,} of {present:,} {reading.collection.entity.many} of "
+                f"{reading.collection.name} vanished at once. Nothing of it was marked deleted, the rest is merged. "
+                "If they are gone indeed, run it again with --accept-mass-deletion."
             )
             if not accepted:
                 reading.withheld = said[-1]

@@ -16,9 +16,9 @@ from etl.extract.client import ApplianceClient
 from etl.extract.crawl import Crawl
 from etl.extract.versions import rank
 from etl.load.machines import fill_in, new_points
-from etl.reading import ids_of, narrowed
 from etl.transform.machines import machine_of
-from etl.trip import Trip
+from etl.trips.reading import ids_of, narrowed
+from etl.trips.trip import Trip
 
 #: From this version on every item names its machine.
 NAMED_SINCE = "v4"

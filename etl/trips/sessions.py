@@ -16,8 +16,8 @@ from etl.extract.confirm import confirm
 from etl.extract.pages import read_envelope
 from etl.extract.versions import path_of, rank, spellings
 from etl.load.job_sessions import KnownSessions, count_new, known_sessions, named_but_unknown
-from etl.reading import Desk, Reading, ids_of, narrowed
-from etl.trip import Trip
+from etl.trips.reading import Desk, Reading, ids_of, narrowed
+from etl.trips.trip import Trip
 
 #: How far before the last run's start a window begins: clocks differ, and a session may be listed late.
 OVERLAP = timedelta(hours=1)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,18 +19,26 @@ from etl.extract.versions import path_of
 from etl.load import deletions
 from etl.load.deletions import Evidence, RemovingSession
 from etl.load.ledger import Run
-from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, PolicyGone, Removal, explain
+from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, Removal, explain
 from etl.transform.deleted_items import deleted_items, named_resources
 from etl.transform.removing import removes
-from etl.trip import Trip
+from etl.trips.trip import Trip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from etl.reading import Desk
+    from etl.trips.reading import Desk
 
 #: Sessions whose lists are read in one run; should there be more, the next run goes on.
 MOST_SESSIONS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """How many deletions a run explained, earlier ones among them, and how many of its own it could not."""
+
+    explained: int = 0
+    unexplained: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +96,33 @@ async def _read(desk: Desk, session: RemovingSession) -> Evidence:
 
 
 def write_causes(
-    connection: Connection, run: Run, evidence: Sequence[Evidence], skew: timedelta, note: str | None
-) -> int:
+    connection: Connection,
+    run: Run,
+    evidence: Sequence[Evidence],
+    skew: timedelta,
+    *,
+    found_gone: bool,
+    blind_because: str | None,
+) -> Explained:
     """Keeps the evidence and explains this run's deletions, and earlier ones that it may fill in.
 
-    In the run's transaction, after its merges; returns how many deletions were explained.
+    In the run's transaction, after its merges.
 
     Args:
         connection: the run's own.
         run: it observed everything that is written here.
         evidence: what it has read.
         skew: the appliance's clock minus ours.
-        note: why no sessions could be read, if they could not: told with what stays unexplained for that.
+        found_gone: this run has found restore points gone.
+        blind_because: why no sessions could be read, if they could not; told with what stays unexplained.
     """
     deletions.write_evidence(connection, run, evidence)
     since = deletions.oldest_start(connection, run, evidence)
-    rows = deletions.unexplained(connection, run, None if since is None else since - skew - TOLERANCE)
+    rows = deletions.unexplained(
+        connection, run, found_gone=found_gone, since=None if since is None else since - skew - TOLERANCE
+    )
     if not rows:
-        return 0
+        return Explained()
     gone = [_gone(row, skew) for row in rows]
     begin = min(one.last_confirmed_at for one in gone) - TOLERANCE
     end = max(one.observed_at for one in gone) + TOLERANCE
@@ -128,12 +145,12 @@ def write_causes(
                 "job_session_id": found.session_id,
                 "match_kind": found.match,
                 "explained_run": run.run_number if is_explained else None,
-                "note": found.note if is_explained else note or found.note,
+                "note": found.note if is_explained else blind_because or found.note,
             }
         )
     for is_new, of_kind in written.items():
         deletions.write_explained(connection, run, of_kind, new=is_new)
-    return explained
+    return Explained(explained, sum(row["cause"] == UNEXPLAINED for row in written[True]))
 
 
 def clock_skew(desk: Desk) -> timedelta:
@@ -142,12 +159,6 @@ def clock_skew(desk: Desk) -> timedelta:
 
 
 def _gone(row: Row[Any], skew: timedelta) -> Gone:
-    def there(instant: datetime | None) -> datetime | None:
-        return None if instant is None else instant + skew
-
-    policy_gone = None
-    if row.policy_deleted_at is not None or row.is_policy_removed:
-        policy_gone = PolicyGone(there(row.policy_last_confirmed_at), there(row.policy_deleted_at))
     return Gone(
         restore_point_id=row.restore_point_id,
         workload=row.workload,
@@ -159,7 +170,7 @@ def _gone(row: Row[Any], skew: timedelta) -> Gone:
         access_tier=row.access_tier,
         last_confirmed_at=row.last_confirmed_at + skew,
         observed_at=row.observed_gone_at + skew,
-        policy_gone=policy_gone,
+        policy_gone=row.policy_deleted_at is not None or bool(row.is_policy_removed),
     )
 
 

@@ -1,4 +1,4 @@
-"""The item of a restore point as each API version writes it.
+"""The restore point of a virtual machine as each API version writes it.
 
 v1 to v3, v8 and v8.1 follow the vendor's tables and examples. v4 to v7 are inferred: each takes over what the
 version before wrote and adds some of what v8 is known to have.
@@ -7,49 +7,43 @@ version before wrote and adds some of what v8 is known to have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
-
 from etl.simulator.points import RestorePoint
-from etl.simulator.versions import CONVENTIONS
+from etl.simulator.shapes.dotnet import instant, local, maybe_instant
+from etl.simulator.versions import from_version
 
 Item = dict[str, Any]
 
 _zone = cache(ZoneInfo)
-_encode = msgspec.json.Encoder().encode
-
-
-def render(point: RestorePoint, version: str, host: str) -> bytes:
-    """Return the JSON text of `point` as `version` writes it, its links pointing at `host`."""
-    return _encode(_SHAPES[version](point, version, host))
-
-
-def instant(moment: datetime) -> str:
-    """Write a UTC instant as .NET does: up to six fraction digits, trailing zeros dropped."""
-    return f"{_local(moment.astimezone(UTC))}Z"
-
-
-def _local(moment: datetime) -> str:
-    text = moment.replace(tzinfo=None).isoformat()
-    return text.rstrip("0") if moment.microsecond else text
 
 
 def _machine_time(point: RestorePoint) -> str:
-    moment = point.point_in_time.astimezone(_zone(point.machine.region.time_zone))
+    moment = point.point_in_time.astimezone(_zone(point.resource.region.time_zone))
     offset = moment.strftime("%z")
-    return f"{_local(moment)}{offset[:3]}:{offset[3:]}"
+    return f"{local(moment)}{offset[:3]}:{offset[3:]}"
 
 
-def _links(point: RestorePoint, version: str, host: str, session: str) -> Item:
+def session_id(point: RestorePoint) -> str | None:
+    """Return the UUID of the session that made a point, if it names one."""
+    return None if point.session is None else point.session.id
+
+
+def links(point: RestorePoint, version: str, host: str, path: str) -> Item:
+    """Return a point's links up to v7: itself at `path` and its session, which v1 calls by number."""
     base = f"https://{host}/api/{version}"
-    return {
-        "self": {"href": f"{base}{CONVENTIONS[version].collection}/{point.id}"},
-        "BackupJob": {"href": f"{base}/jobSessions/{session}"},
-    }
+    found = {"self": {"href": f"{base}{path}"}}
+    if point.session is not None:
+        session = str(point.session.number) if version == "v1" else point.session.id
+        found["BackupJob"] = {"href": f"{base}/jobSessions/{session}"}
+    return found
+
+
+def _links(point: RestorePoint, version: str, host: str) -> Item:
+    below = "" if not from_version("v4", version) else "/virtualMachines"
+    return links(point, version, host, f"/restorePoints{below}/{point.id}")
 
 
 def _v1(point: RestorePoint, version: str, host: str) -> Item:
@@ -59,7 +53,7 @@ def _v1(point: RestorePoint, version: str, host: str) -> Item:
         "backupSizeBytes": point.backup_size_bytes,
         "backupDestination": point.backup_destination,
         "_embeddedResources": {},
-        "_links": _links(point, version, host, str(point.session.number)),
+        "_links": _links(point, version, host),
     }
 
 
@@ -70,18 +64,18 @@ def _v2(point: RestorePoint, version: str, host: str) -> Item:
         "pointInTime": instant(point.point_in_time),
         "backupSizeBytes": point.backup_size_bytes,
         "gfsFlags": point.gfs_flags,
-        "jobSessionId": point.session.id,
+        "jobSessionId": session_id(point),
         "backupDestination": point.backup_destination,
         "_embeddedResources": {},
-        "_links": _links(point, version, host, point.session.id),
+        "_links": _links(point, version, host),
     }
 
 
-def _retrieval(point: RestorePoint) -> Item:
-    expires = point.retrieved_data_expires_at
+def retrieval(point: RestorePoint) -> Item:
+    """Return the fields of a point whose archived data may be fetched back."""
     return {
         "dataRetrievalStatus": point.data_retrieval_status,
-        "retrievedDataExpirationDate": None if expires is None else instant(expires),
+        "retrievedDataExpirationDate": maybe_instant(point.retrieved_data_expires_at),
         "notifyBeforeRetrievedDataExpirationHours": point.notify_before_expiry_hours,
     }
 
@@ -89,21 +83,21 @@ def _retrieval(point: RestorePoint) -> Item:
 def _v3(point: RestorePoint, version: str, host: str) -> Item:
     item = _v2(point, version, host) | {"usn": point.usn}
     if point.backup_destination == "AzureBlob":
-        item = {"type": point.restore_point_type} | item | _retrieval(point)
+        item = {"type": point.restore_point_type} | item | retrieval(point)
     return item
 
 
 def _v4(point: RestorePoint, version: str, host: str) -> Item:
-    machine = point.machine
+    machine = point.resource
     return _v3(point, version, host) | {"vmName": machine.name, "resourceHashId": machine.resource_id}
 
 
 def _v5(point: RestorePoint, version: str, host: str) -> Item:
-    return _v4(point, version, host) | _storage(point)
+    return _v4(point, version, host) | storage(point)
 
 
 def _v6(point: RestorePoint, version: str, host: str) -> Item:
-    region = point.machine.region
+    region = point.resource.region
     return _v5(point, version, host) | {"regionId": region.id, "regionName": region.name}
 
 
@@ -111,16 +105,16 @@ def _v7(point: RestorePoint, version: str, host: str) -> Item:
     return _v6(point, version, host) | {"state": point.state, "isCorrupted": point.is_corrupted}
 
 
-def _storage(point: RestorePoint) -> Item:
-    until = point.immutable_until
-    item: Item = {"immutableTill": None if until is None else instant(until)}
+def storage(point: RestorePoint) -> Item:
+    """Return the fields of where a point lies; one outside of repositories has no tier."""
+    item: Item = {"immutableTill": maybe_instant(point.immutable_until)}
     if point.access_tier is not None:
         item["accessTier"] = point.access_tier
     return item
 
 
 def _v8(point: RestorePoint, version: str, host: str) -> Item:
-    machine = point.machine
+    machine = point.resource
     return {
         "id": point.id,
         "backupDestination": point.backup_destination,
@@ -136,15 +130,15 @@ def _v8(point: RestorePoint, version: str, host: str) -> Item:
         "regionName": machine.region.name,
         "state": point.state,
         "gfsFlags": point.gfs_flags,
-        "jobSessionId": point.session.id,
-        **_retrieval(point),
-        **_storage(point),
+        "jobSessionId": session_id(point),
+        **retrieval(point),
+        **storage(point),
         "latestChainSizeBytes": point.latest_chain_size_bytes,
         "_links": None,
     }
 
 
-_SHAPES: dict[str, Callable[[RestorePoint, str, str], Item]] = {
+MACHINE_SHAPES: dict[str, Callable[[RestorePoint, str, str], Item]] = {
     "v1": _v1,
     "v2": _v2,
     "v3": _v3,
@@ -155,3 +149,4 @@ _SHAPES: dict[str, Callable[[RestorePoint, str, str], Item]] = {
     "v8": _v8,
     "v8.1": _v8,
 }
+"""By version."""

@@ -1,0 +1,1 @@
+"""How restore points come about and go as the clock is moved on."""

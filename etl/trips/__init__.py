@@ -1,0 +1,1 @@
+"""What a run reads of an appliance, step by step: `etl.sync` leads through it."""
