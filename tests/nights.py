@@ -76,7 +76,9 @@ class Nights:
                     staging.add(collection, 1, normalised.frame, normalised.rejected)
             staging.seal()
             for collection in collections if whole else ():
-                missed = vanished.find_vanished(staging, run, collection, hashes[collection.name], 1)
+                # nothing, where something was known, is believed when it is read twice
+                crawls = 1 if listed[collection.name] or not len(hashes[collection.name]) else 2
+                missed = vanished.find_vanished(staging, run, collection, hashes[collection.name], crawls)
                 if collection.asked_by_id:
                     vanished.mark_gone(staging, collection, gone)
                 elif missed and evidence:

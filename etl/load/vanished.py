@@ -72,7 +72,14 @@ def find_vanished(staging: Staging, run: Run, collection: Collection, known: Kno
         )
         .select_from(
             facts.outerjoin(_NOT_MET, _NOT_MET.c.source_hash == facts.c.source_hash)
-            .outerjoin(staged, and_(kept.same(staged, facts), staged.c.crawl == last_crawl))
+            # what another listing holds is there, whichever crawl of that one read it
+            .outerjoin(
+                staged,
+                and_(
+                    kept.same(staged, facts),
+                    or_(staged.c.crawl == last_crawl, staged.c.collection != collection.name),
+                ),
+            )
             .outerjoin(read_early, kept.same(read_early, facts))
         )
         .where(

@@ -286,9 +286,9 @@ def test_a_policy_that_two_listings_hold_does_not_change_to_and_fro(nights: Nigh
 
 
 def test_a_policy_that_goes_over_to_another_listing_is_the_same_policy(nights: Nights, rows: Rows) -> None:
-    nights.run({"vm_policies": [policy(1), policy(2)], "vm_sla_policies": []}, evidence="single_page")
+    nights.run({"vm_policies": [policy(1)], "vm_sla_policies": []}, evidence="single_page")
     changed = policy(1, slaPolicyTemplateId="template-1")
-    outcomes = nights.run({"vm_policies": [policy(2)], "vm_sla_policies": [changed]}, evidence="single_page")
+    outcomes = nights.run({"vm_policies": [], "vm_sla_policies": [changed]}, evidence="single_page")
     assert [outcome.deleted for outcome in outcomes.values()] == [0, 0]
     assert rows("select collection, deleted_at, first_run, sla_template_id from policies where priority = 1") == [
         {"collection": "vm_sla_policies", "deleted_at": None, "first_run": 1, "sla_template_id": "template-1"}
