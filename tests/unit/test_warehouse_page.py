@@ -50,7 +50,7 @@ def test_every_column_is_described(table: str) -> None:
 def test_no_column_is_described_that_is_none(table: str) -> None:
     # a section of two tables describes the facts and their versions at once
     together = [other for other, body in SECTIONS.items() if body == SECTIONS[table]]
-    known = {name for other in together for name in Base.metadata.tables[other].columns.keys()}
+    known = {column.name for other in together for column in Base.metadata.tables[other].columns}
     assert sorted(described(table) - known) == []
 
 
