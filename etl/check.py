@@ -21,9 +21,11 @@ class Readable:
 
     collection: str
     status: str
-    """`readable`, `forbidden` or `not_served`."""
+    """`readable`, `forbidden`, `not_served` or `failed`."""
     total: int | None = None
     page_size: int | None = None
+    error: str | None = None
+    """Why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ async def check_appliance(
             found = [await _first_page(client, facts.api_version, collection) for collection in points_of(workloads)]
     except ApplianceError as error:
         return Finding(endpoint.name, endpoint.url, error=str(error))
-    readable = any(one.status == "readable" for one in found)
+    problem = next((one.error for one in found if one.status == "failed"), None)
+    if not any(one.status == "readable" for one in found):
+        problem = problem or f"{endpoint.name}: the account may read none of the collections"
     return Finding(
         endpoint.name,
         endpoint.url,
@@ -63,7 +67,7 @@ async def check_appliance(
         facts.clock_skew_seconds,
         facts.identity,
         found,
-        error=None if readable else f"{endpoint.name}: the account may read none of the collections",
+        error=problem,
     )
 
 
@@ -76,4 +80,6 @@ async def _first_page(client: ApplianceClient, api_version: str, collection: Col
         return Readable(collection.name, "forbidden")
     except NotServed:
         return Readable(collection.name, "not_served")
+    except ApplianceError as error:
+        return Readable(collection.name, "failed", error=str(error))
     raise AssertionError("a crawl gives at least one page")

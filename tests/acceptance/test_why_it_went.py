@@ -62,12 +62,17 @@ def test_a_list_that_fails_is_named_and_the_rest_is_told(restorepoints: Command)
         assert sync().status == 0
         appliance.before_request(broken)
         outcome = sync()
+        looked = restorepoints("check", "--appliance", f"north={appliance.url}", "--username", "reporter")
     assert outcome.status == 1
     assert outcome.stdout.startswith("north: partial, run 2: ")
     named = [line for line in outcome.stderr.splitlines() if line.startswith("north: sql could not be read")]
     assert len(named) == 1
     assert "what is known of it is left alone: " in named[0]
     assert "HTTP 400" in named[0]
+    assert looked.status == 1
+    assert any(line.split() == ["sql", "failed"] for line in looked.stdout.splitlines())
+    assert any(line.split()[0] == "vm" and "restore points" in line for line in looked.stdout.splitlines())
+    assert "HTTP 400" in looked.stdout
     told = restorepoints("status", "--output", "json").objects[0]
     (sql,) = (one for one in told["collections"] if one["collection"] == "sql")
     assert (sql["status"], sql["run_number"], sql["deleted"]) == ("failed", 2, 0)
