@@ -60,9 +60,8 @@ async def check_appliance(
             )
     except ApplianceError as error:
         return Finding(endpoint.name, endpoint.url, error=str(error))
-    of_points = found[: len(points)]
-    failed = next((one.error for one in of_points if one.error), None)
-    if failed is None and not any(one.status == "readable" for one in of_points):
+    failed = next((one.error for one in found if one.status == "failed"), None)
+    if failed is None and not any(one.status == "readable" for one in found[: len(points)]):
         failed = f"{endpoint.name}: the account may read none of the collections of restore points"
     return Finding(
         endpoint.name,
@@ -94,5 +93,7 @@ async def _first_page(client: ApplianceClient, api_version: str, collection: Col
         raise
     except ApplianceError as error:
         is_unknown = isinstance(error, BadRequest) and collection.entity is not RESTORE_POINTS
-        return Readable(collection.name, "not_served" if is_unknown else "failed", error=str(error))
+        if is_unknown:
+            return Readable(collection.name, "not_served")
+        return Readable(collection.name, "failed", error=str(error))
     raise AssertionError("a crawl gives at least one page")

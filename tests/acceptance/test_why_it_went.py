@@ -16,7 +16,7 @@ SQL = "/restorePoints/sql"
 
 
 def estate() -> Estate:
-    return Estate.from_seed(3, machines=3, days=4)
+    return Estate.from_seed(3, machines=1, days=2, databases=1)
 
 
 def syncs(restorepoints: Command, appliance: SimulatedAppliance) -> Callable[..., Any]:
@@ -51,22 +51,28 @@ def test_strict_asks_for_nothing_where_all_may_be_read(restorepoints: Command, a
     assert syncs(restorepoints, appliance)("--strict").status == 0
 
 
-def test_a_list_that_fails_is_named_and_the_rest_is_told(restorepoints: Command, appliance: SimulatedAppliance) -> None:
+def test_a_list_that_fails_is_named_and_the_rest_is_told(restorepoints: Command) -> None:
     async def broken(request: Any) -> Response | None:
         if request.url.path.endswith(SQL):
             return JSONResponse({"title": "erreur de service"}, status_code=400)
         return None
 
-    sync = syncs(restorepoints, appliance)
-    assert sync().status == 0
-    appliance.before_request(broken)
-    outcome = sync()
+    with simulate(estate(), version="v8.1") as appliance:
+        sync = syncs(restorepoints, appliance)
+        assert sync().status == 0
+        appliance.before_request(broken)
+        outcome = sync()
+        looked = restorepoints("check", "--appliance", f"north={appliance.url}", "--username", "reporter")
     assert outcome.status == 1
     assert outcome.stdout.startswith("north: partial, run 2: ")
     named = [line for line in outcome.stderr.splitlines() if line.startswith("north: sql could not be read")]
     assert len(named) == 1
     assert "what is known of it is left alone: " in named[0]
     assert "HTTP 400" in named[0]
+    assert looked.status == 1
+    assert any(line.split() == ["sql", "failed"] for line in looked.stdout.splitlines())
+    assert any(line.split()[0] == "vm" and "restore points" in line for line in looked.stdout.splitlines())
+    assert "HTTP 400" in looked.stdout
     told = restorepoints("status", "--output", "json").objects[0]
     (sql,) = (one for one in told["collections"] if one["collection"] == "sql")
     assert (sql["status"], sql["run_number"], sql["deleted"]) == ("failed", 2, 0)
@@ -79,8 +85,8 @@ def test_what_went_is_explained_from_the_result_line_to_the_sentences(
 ) -> None:
     sync = syncs(restorepoints, appliance)
     assert "explained" not in sync().stdout
-    stored = [point for point in appliance.estate.points if point.workload == "vm"]
-    by_hand, unsaid = stored[0].id, stored[1].id
+    snapshots = [point for point in appliance.estate.points if point.backup_destination == "Snapshot"]
+    by_hand, unsaid = (point.id for point in sorted(snapshots, key=lambda point: point.point_in_time)[-2:])
     appliance.estate.delete_by_hand(by_hand)
     appliance.estate.delete(unsaid)
     gone = sync()

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import told
 from nights import FIRST_NIGHT, Nights, backup, point_id
 from sqlalchemy import RowMapping, text
 
+from etl.load.models import CAUSES, MATCHES
 from etl.load.warehouse import Warehouse
 from etl.report.as_of import ANSWERS, as_of
 
@@ -80,13 +82,23 @@ def test_what_had_been_seen_agrees_with_as_of(lived: Nights, number: float) -> N
     assert bool(shown) is (number >= 1)
 
 
-def test_what_went(lived: Nights) -> None:
+def test_what_went_and_why(lived: Nights) -> None:
+    told.cause(lived.warehouse, point_id(2), 4, "retention", match_kind="item", job_session_id="a")
+    told.cause(lived.warehouse, point_id(3), 3, "manual", match_kind="item", job_session_id="b")
+    went = ("2026-03-03 02:00:00", "2026-03-04 02:00:00")
     assert [
-        (row["appliance"], row["resource_name"], str(row["gone_after"])[:19], str(row["gone_before"])[:19])
+        (
+            row["resource_name"],
+            str(row["gone_after"])[:19],
+            str(row["gone_before"])[:19],
+            row["cause"],
+            row["match_kind"],
+        )
         for row in ask(lived, 1)
-    ] == [
-        ("acme-north", "vm-2", "2026-03-03 02:00:00", "2026-03-04 02:00:00"),
-        ("acme-north", "vm-3", "2026-03-03 02:00:00", "2026-03-04 02:00:00"),
+    ] == [("vm-2", *went, "retention", "item"), ("vm-3", *went, None, None)]
+    assert [(row["appliance"], row["job_session_id"]) for row in ask(lived, 1)] == [
+        ("acme-north", "a"),
+        ("acme-north", None),
     ]
 
 
@@ -95,6 +107,26 @@ def test_since_when_it_was_watched(lived: Nights) -> None:
     assert (row["appliance"], row["collection"], row["proofs"]) == ("acme-north", "vm", 4)
     assert str(row["watched_from"])[:19] == "2026-03-01 02:00:00"
     assert str(row["watched_to"])[:19] == "2026-03-05 02:00:00"
+
+
+def test_the_page_explains_every_cause_and_match() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert rows == [*CAUSES, *MATCHES]
+
+
+@pytest.mark.parametrize("page", ["warehouse", "operations"])
+def test_the_queries_of_the_other_pages_run_as_they_stand(lived: Nights, page: str) -> None:
+    told.cause(lived.warehouse, point_id(2), 4, "unexplained", note="nobody said")
+    queries = re.findall(
+        r"^```sql\n(.*?)^```$", (ROOT / "docs" / f"{page}.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    with lived.warehouse.connect() as connection:
+        answers = [connection.execute(text(query)).mappings().all() for query in queries]
+    unexplained = [row for rows in answers for row in rows if "note" in row]
+    assert [(row["resource_name"], row["note"]) for row in unexplained] == (
+        [("vm-2", "nobody said")] if page == "warehouse" else []
+    )
+    assert len(queries) == (5 if page == "warehouse" else 1)
 
 
 def test_the_page_has_no_other_query_and_explains_every_evidence() -> None:

@@ -106,15 +106,21 @@ def test_appliances_are_kept_apart(nights: Nights) -> None:
     nights.load([backup(1, MADE), backup(2, MADE)], appliance="south", evidence="order")
     nights.load([backup(2, MADE)], appliance="south", evidence="order", gone=[point_id(1)])
     told.cause(nights.warehouse, point_id(1), 1, "unexplained", observed_gone_at=night(5))
-    told.counts(nights.warehouse, 1, snapshots_told=1)
+    for run_number in (2, 1):
+        told.counts(nights.warehouse, run_number, appliance_id=2, snapshots_told=run_number)
+    told.counts(nights.warehouse, 1, snapshots_told=7)
     north, south = status_of(nights.warehouse, LATER)
+    assert [[(one.collection, one.run_number) for one in row.collections] for row in (north, south)] == [
+        [("vm", 1)],
+        [("vm", 2)],
+    ]
     assert [(one.appliance, one.restore_points, one.deleted) for one in (north, south)] == [
         ("north", 1, 0),
         ("south", 1, 1),
     ]
     assert [(one.collections[0].present, one.collections[0].deleted) for one in (north, south)] == [(1, 0), (1, 1)]
     assert (north.unexplained, south.unexplained) == (1, 0)
-    assert (north.storage_counts is None, south.storage_counts is None) == (False, True)
+    assert [row.storage_counts and row.storage_counts.snapshots_told for row in (north, south)] == [7, 2]
 
 
 def test_unexplained_counts_the_last_seven_days_alone(nights: Nights) -> None:
