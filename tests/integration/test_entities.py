@@ -10,6 +10,8 @@ from collection_cases import CASES
 from nights import ALL_TABLES, Nights, counting_writes
 
 from etl.catalogue import COLLECTIONS
+from etl.simulator import Estate, simulate
+from etl.sync import RunResult
 
 Rows = Callable[..., list[dict[str, Any]]]
 
@@ -381,6 +383,27 @@ def test_what_was_not_read_again_is_not_resolved(nights: Nights, rows: Rows) -> 
     nights.load([session(), session(id="other", **bad)], collection="job_sessions")
     told[1]["last_run"] = told[2]["resolved_run"] = 4
     assert rows(query) == told
+
+
+def test_a_run_that_reads_newer_sessions_alone_leaves_the_record_of_an_old_one_open(
+    sync: Callable[..., RunResult], rows: Rows
+) -> None:
+    query = "select collection, item_id, field, first_run, last_run, resolved_run from rejected_records"
+    with simulate(Estate.from_seed(3, machines=2, days=4), version="v8.1") as appliance:
+        oldest = appliance.estate.sessions[0]
+        appliance.estate.change_session(oldest.id, localizedType=7)
+        for _ in range(2):
+            sync(appliance, now=lambda: appliance.clock.now)
+            assert rows(query) == [
+                {
+                    "collection": "job_sessions",
+                    "item_id": oldest.id.lower(),
+                    "field": "localizedType",
+                    "first_run": 1,
+                    "last_run": 1,
+                    "resolved_run": None,
+                }
+            ]
 
 
 def test_identical_nights_write_no_row_of_any_collection(nights: Nights) -> None:
