@@ -95,7 +95,7 @@ def test_rows_that_are_none_are_left_out_and_the_others_keep_their_order() -> No
         ),
         (b'{"log":[]}', []),
         (b'{"log":null}', []),
-        (b'{"log":"b"}', []),
+        (b'{"log":5}', []),
         (b'{"jobSessionId":"7"}', []),
         (b"[]", []),
         (b"<html>", []),
