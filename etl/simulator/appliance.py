@@ -16,11 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from etl.simulator import problems
 from etl.simulator.behaviour import Behaviour
-from etl.simulator.catalogue import Found
 from etl.simulator.clock import Clock
 from etl.simulator.errors import SimulatorError
 from etl.simulator.estate import Estate
 from etl.simulator.paging import BadParametersError, Query, envelope, page_links
+from etl.simulator.routes import Found
 from etl.simulator.shapes import instant
 from etl.simulator.tokens import TOKEN_PATH, Account, SignIn
 from etl.simulator.versions import CONVENTIONS, Conventions, product

@@ -21,6 +21,7 @@ from etl.simulator.history.all import Histories
 from etl.simulator.listing import GivenItem
 from etl.simulator.paging import Query
 from etl.simulator.points import Resource, RestorePoint
+from etl.simulator.routes import Found
 from etl.simulator.sessions import JobSession
 from etl.simulator.state import State
 from etl.simulator.versions import CONVENTIONS
@@ -340,17 +341,17 @@ class Estate:
             found = (catalogue.text_of(self._state.points[name], point_id, version) for name in WORKLOADS)
             return next((text for text in found if text is not None), None)
 
-    def look_up(self, version: str, path: str) -> catalogue.Found | None:
+    def look_up(self, version: str, path: str) -> Found | None:
         """Return what is at a path below a version, None if that version has no such path."""
         with self._lock:
             return catalogue.find(self._state, version, path)
 
-    def listed(self, found: catalogue.Found, query: Query, offset: int, limit: int | None) -> tuple[list[bytes], int]:
+    def listed(self, found: Found, query: Query, offset: int, limit: int | None) -> tuple[list[bytes], int]:
         """Return the JSON of the items of a page that was looked up, and how many there are in all."""
         with self._lock:
             return ([], 0) if found.cut is None else found.cut(found.asked(self._state, query), offset, limit)
 
-    def told(self, found: catalogue.Found, query: Query) -> bytes | None:
+    def told(self, found: Found, query: Query) -> bytes | None:
         """Return the JSON of an item or object that was looked up, None if there is none."""
         with self._lock:
             return None if found.tell is None else found.tell(found.asked(self._state, query))

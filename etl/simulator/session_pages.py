@@ -15,7 +15,7 @@ from etl.simulator.versions import from_version
 from etl.simulator.workloads import kind_of_copy
 
 if TYPE_CHECKING:
-    from etl.simulator.catalogue import Asked, Slice
+    from etl.simulator.routes import Asked, Slice
 
 STATUSES = (
     "Canceled",

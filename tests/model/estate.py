@@ -15,9 +15,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from truth import Moment, Run, Truth
 
 from etl.simulator import Estate, SimulatedAppliance, simulate
-from etl.simulator.catalogue import Found
 from etl.simulator.faults import CutShort, Dropped
 from etl.simulator.paging import Query
+from etl.simulator.routes import Found
 
 FIXED = ("id", "newest", "slots")
 ORDERS = (*FIXED, "moving", "none")
