@@ -80,8 +80,8 @@ async def check_appliance(
 async def _first_page(client: ApplianceClient, api_version: str, collection: Collection) -> Readable:
     try:
         if not collection.is_page:
-            await read_object(client, api_version, collection)
-            return Readable(collection.name, "readable", 1, 1)
+            found = await read_object(client, api_version, collection)
+            return Readable(collection.name, "readable", len(found), 1)
         async with aclosing(Crawl(client, api_version, collection).pages()) as pages:
             async for page in pages:
                 return Readable(collection.name, "readable", page.total, page.limit)

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from etl.extract.versions import Listing
 
 
-async def read_object(client: ApplianceClient, api_version: str, listing: Listing) -> bytes:
-    """Give the object, raw.
+async def read_object(client: ApplianceClient, api_version: str, listing: Listing) -> list[bytes]:
+    """Give the object, raw, as the only one of a list; an empty list where the appliance answers that there is none.
 
     Raises what `refuse_other_statuses` raises, and what the client raises.
     """
     path = path_of(api_version, listing)
     answer = await client.get(path, listing.params)
+    if answer.status == 204 or answer.body.strip() == b"null":
+        return []
     refuse_other_statuses(answer, name=client.name, path=path)
-    return answer.body
+    return [answer.body]

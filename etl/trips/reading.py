@@ -182,10 +182,10 @@ class Desk:
         return crawl.report
 
     async def _read_object(self, reading: Reading, client: ApplianceClient) -> None:
-        item = await read_object(client, self.api_version, reading.collection)
-        reading.crawls = reading.pages = reading.api_total = 1
-        reading.evidence = "single_page"
-        await self.on_warehouse(self.stage, reading, [item])
+        items = await read_object(client, self.api_version, reading.collection)
+        reading.crawls = reading.pages = 1
+        reading.api_total, reading.evidence = len(items), "single_page"
+        await self.on_warehouse(self.stage, reading, items)
 
     def stage(self, reading: Reading, items: Sequence[bytes]) -> None:
         """Transforms and stages what is not known to be unchanged."""

@@ -420,6 +420,19 @@ def test_machines_are_found_out_where_items_name_none(sync: Sync, rows: Rows, ve
     assert rows("select count(*) as n from restore_points where workload = 'vm' and resource_id is null") == [{"n": 0}]
 
 
+@pytest.mark.parametrize("answer", [Response(status_code=204), JSONResponse(None)], ids=["204", "null"])
+def test_an_object_that_is_not_there_is_none(sync: Sync, rows: Rows, answer: Response) -> None:
+    """An appliance without a policy for its networks may say so in either way."""
+    with simulate(estate(), version="v8.1") as appliance:
+        on_its_clock(sync, appliance)
+        with appliance.before_request(lambda request: answer if request.url.path.endswith("/policy/vnet") else None):
+            result = on_its_clock(sync, appliance)
+    assert (result.status, statuses(result)["vnet_policy"]) == ("succeeded", "complete")
+    assert rows("select count(*) as n from rejected_records") == [{"n": 0}]
+    (policy,) = rows("select * from policies where workload = 'vnet'")
+    assert policy["deleted_run"] == 2
+
+
 def test_the_appliances_own_counts_are_kept_beside_ours(sync: Sync, rows: Rows) -> None:
     with simulate(estate(), version="v8.1") as appliance:
         on_its_clock(sync, appliance)
