@@ -43,6 +43,9 @@ class Finding:
     clock_skew_seconds: float | None = None
     identity: dict[str, str] = field(default_factory=dict)
     collections: list[Readable] = field(default_factory=list)
+    """Of restore points."""
+    inventory: list[Readable] = field(default_factory=list)
+    """Everything else that a sync reads."""
     error: str | None = None
 
 
@@ -72,7 +75,8 @@ async def check_appliance(
         facts.time_zone,
         facts.clock_skew_seconds,
         facts.identity,
-        found,
+        found[: len(points)],
+        found[len(points) :],
         error=failed,
     )
 

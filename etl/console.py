@@ -115,10 +115,10 @@ def print_finding(finding: Finding) -> None:
         ("clock", None if finding.clock_skew_seconds is None else f"{finding.clock_skew_seconds:+.1f} s from ours"),
         *finding.identity.items(),
     ]
-    for one in finding.collections:
+    for one in finding.collections + finding.inventory:
         count = "an untold number of" if one.total is None else f"{one.total:,}"
         kept = COLLECTIONS[one.collection].entity
-        read = f"{count} {kept.many}, pages of {one.page_size}" if one.status == "readable" else one.error or one.status
+        read = f"{count} {kept.many}, pages of {one.page_size}" if one.status == "readable" else one.status
         facts.append((one.collection, read))
     verdict = "ready to sync" if finding.error is None else _without_name(finding.appliance, finding.error)
     facts.append(("verdict", verdict))

@@ -15,7 +15,7 @@ from etl.extract.exchange import Answer
 from etl.simulator import Estate
 from etl.simulator.paging import PageRequest, envelope
 
-MOST_REQUESTS = 3_000
+MOST_REQUESTS = 20_000
 
 
 @dataclass

@@ -48,5 +48,5 @@ def test_thirty_nights_and_four_answers(tmp_path: Path) -> None:
     assert [command[1] for command in commands] == ["status", "as-of", "explain", "history"]
     assert "acme-south" in told[0]
     assert "watched from" in told[1]
-    assert "nobody knows why" in told[2]
+    assert "Nobody knows why" in told[2]
     assert "deleted after" in told[3]

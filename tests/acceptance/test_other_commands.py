@@ -127,6 +127,15 @@ def test_check_looks_at_the_configured_workloads_alone(
     )
     (finding,) = restorepoints("check", "--output", "json").objects
     assert [one["collection"] for one in finding["collections"]] == ["sql", "vnet"]
+    assert [one["collection"] for one in finding["inventory"]] == [
+        "repositories",
+        "sql_resources",
+        "vnet_resources",
+        "sql_policies",
+        "vnet_policy",
+        "sql_policy_resources",
+        "job_sessions",
+    ]
 
 
 def test_check_says_what_it_may_not_read(restorepoints: Command) -> None:

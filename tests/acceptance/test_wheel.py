@@ -58,4 +58,4 @@ def test_it_works_by_itself(
     count = len(appliance.estate.points)
     assert f"{count} new" in runs[0].stdout
     assert f"0 new, 0 changed, {count} unchanged" in runs[1].stdout
-    assert runs[4].stdout == "0001\n"
+    assert runs[4].stdout == "0002\n"

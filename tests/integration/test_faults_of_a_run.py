@@ -103,7 +103,7 @@ def test_on_every_request_the_run_fails_within_its_time_and_writes_nothing(
     pass_a_night(appliance)
     before = rows(EVERYTHING)
     with appliance.before_request(lambda request: fault() if request.url.path.startswith(LIST) else None):
-        result = sync(appliance, retry_for=1)
+        result = sync(appliance, retry_for=1, workloads=("vm",))
     assert result.status == "failed"
     assert said in str(result.error)
     assert "north" in str(result.error)
@@ -149,7 +149,7 @@ def test_an_answer_that_is_no_page_is_one_clear_failure(
     sync(appliance)
     before = rows(EVERYTHING)
     with appliance.before_request(lambda request: JSONResponse(make(request)) if request.url.path == LIST else None):
-        result = sync(appliance, retry_for=1)
+        result = sync(appliance, retry_for=1, workloads=("vm",))
     assert result.status == "failed"
     assert "north" in str(result.error)
     assert len(str(result.error).splitlines()) == 1

@@ -217,4 +217,4 @@ def test_the_shipped_query_tells_deletions_too(nights: Nights) -> None:
     _, kept = answer(nights.warehouse, "kept")
     assert [row[3] for row in kept] == [4]
     _, newest = answer(nights.warehouse, "newest_restore_points")
-    assert [row[1] for row in newest] == ["vm-0", "vm-1", "vm-2", "vm-4"]
+    assert [row[2] for row in newest] == ["vm-0", "vm-1", "vm-2", "vm-4"]

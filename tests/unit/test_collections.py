@@ -206,7 +206,7 @@ def test_the_page_on_adding_a_collection_is_true() -> None:
         dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
     )
     known = vars(restore_points) | vars(description)
-    key_vault = eval(first.strip().rstrip(","), known)
+    key_vault = eval(first, known)
     assert isinstance(key_vault, Collection)
     assert key_vault.entity is ENTITIES["restore_points"]
     names: dict[str, Any] = {}
