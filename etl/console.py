@@ -161,7 +161,10 @@ def print_status(rows: Sequence[ApplianceStatus]) -> None:
         ],
     )
     collections = [
-        (row.appliance, one) for row in rows for one in (*row.collections, *row.inventory) if one.status != "not_served"
+        (row.appliance, one)
+        for row in rows
+        for one in (*row.collections, *row.inventory)
+        if one.status != "not_served" or one.present
     ]
     if collections:
         print(flush=True)

@@ -33,7 +33,7 @@ from etl.load.thread import WarehouseThread
 from etl.load.warehouse import DATABASE_ERRORS, Warehouse, write
 from etl.trips.machines import resolve_machines
 from etl.trips.reading import Desk, Progress
-from etl.trips.removals import Explained, clock_skew, read_evidence, write_causes
+from etl.trips.removals import Explained, read_evidence, write_causes
 from etl.trips.sessions import SessionsRead, read_named_sessions, read_sessions
 from etl.trips.trip import Trip
 
@@ -259,7 +259,7 @@ def _write(
             connection,
             run,
             gathered.evidence,
-            clock_skew(desk),
+            desk.facts.clock_skew_seconds,
             found_gone=any(outcome.deleted for outcome in ledger.of_points(outcomes)),
             blind_because=gathered.sessions.reading.error,
         )
@@ -318,6 +318,11 @@ def _warnings(name: str, trip: Trip) -> list[str]:
     said = []
     for reading in trip.readings:
         collection = reading.collection
+        if reading.status == "not_served" and len(reading.known):
+            said.append(
+                f"{reading.error} Earlier runs read {collection.name}; what is known of it "
+                f"({len(reading.known):,} {collection.entity.many}) is left alone and grows old."
+            )
         if reading.status == "forbidden":
             said.append(f"{reading.error} What is known of {collection.name} is left alone.")
         if reading.is_read and reading.evidence is None:
@@ -327,8 +332,8 @@ def _warnings(name: str, trip: Trip) -> list[str]:
             )
         if reading.unconfirmed and collection.entity is SESSIONS.entity:
             said.append(
-                f"{name}: {reading.unconfirmed:,} job sessions that restore points name could not be asked for "
-                f"({reading.doubt}); the next run asks again"
+                f"{name}: {reading.unconfirmed:,} job sessions could not be confirmed, neither as remembered nor as "
+                f"forgotten ({reading.doubt}); the next run looks again"
             )
         elif reading.unconfirmed and not reading.withheld:
             said.append(

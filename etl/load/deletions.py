@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from etl.catalogue import Collection
+from etl.load.clocks import Clocks, Interval
 from etl.load.kept import KEPT
 from etl.load.ledger import Run
 from etl.load.models import (
@@ -44,8 +45,6 @@ UNEXPLAINED = "unexplained"
 
 _SESSIONS = KEPT["job_sessions"]
 
-Interval = tuple[datetime, datetime]
-
 
 @dataclass(frozen=True, slots=True)
 class RemovingSession:
@@ -56,6 +55,7 @@ class RemovingSession:
     started_at: datetime
     stopped_at: datetime | None
     deleted_count: int | None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,18 @@ class Evidence:
     resource_ids: list[str] = field(default_factory=list)
 
 
-def open_intervals(staging: Staging, run: Run, collections: Iterable[Collection]) -> list[Interval]:
-    """When points went that nobody has explained yet, on our clock: those of earlier runs, and this run's."""
+def open_intervals(staging: Staging, run: Run, collections: Iterable[Collection], clocks: Clocks) -> list[Interval]:
+    """When points went that nobody has explained yet, on the appliance's clock: those of earlier runs, and this run's.
+
+    This run's end lies ahead: it is still reading.
+    """
     connection = staging.connection
     earlier = connection.execute(
-        select(Deletion.last_confirmed_at, Deletion.observed_gone_at)
+        select(Deletion.last_confirmed_at, Deletion.observed_gone_at, Deletion.run_number)
         .where(Deletion.appliance_id == run.appliance_id, Deletion.cause == UNEXPLAINED)
         .distinct()
     )
-    found: list[Interval] = [(row.last_confirmed_at, row.observed_gone_at) for row in earlier]
+    found = [clocks.shifted(row.last_confirmed_at, row.observed_gone_at, row.run_number) for row in earlier]
     for collection in collections:
         kept = KEPT[collection.entity.table]
         if not staging.holds(kept.gone):
@@ -89,7 +92,8 @@ def open_intervals(staging: Staging, run: Run, collections: Iterable[Collection]
         )
         if oldest is not None:
             proof = last_proof(connection, run, collection)
-            found.append((max(oldest, proof or oldest), run.observed_at))
+            ahead = run.observed_at + timedelta(days=1)
+            found.append(clocks.shifted(max(oldest, proof or oldest), ahead, run.run_number))
     return found
 
 
@@ -120,7 +124,12 @@ def oldest_start(connection: Connection, run: Run, evidence: Sequence[Evidence])
 
 
 def sessions_to_read(
-    staging: Staging, run: Run, types: Sequence[str], intervals: Sequence[Interval], under_way: Iterable[str]
+    staging: Staging,
+    run: Run,
+    types: Sequence[str],
+    intervals: Sequence[Interval],
+    slack: timedelta,
+    under_way: Iterable[str],
 ) -> list[RemovingSession]:
     """The removing sessions that fall into one of the intervals, have ended, and are not read yet.
 
@@ -128,7 +137,8 @@ def sessions_to_read(
         staging: what this run has read of sessions counts more than what is known.
         run: whose appliance.
         types: the session types that remove.
-        intervals: on the appliance's clock, with their slack.
+        intervals: on the appliance's clock.
+        slack: how far outside of them a session may lie.
         under_way: the statuses of sessions that have not ended.
     """
     columns = ("job_session_id", "session_type", "status", "started_at", "stopped_at", "deleted_restore_points_count")
@@ -156,7 +166,7 @@ def sessions_to_read(
         and row.started_at is not None
         and row.status not in still
         and row.job_session_id not in read
-        and any(row.started_at <= end and (row.stopped_at or end) >= begin for begin, end in intervals)
+        and any(row.started_at <= end + slack and (row.stopped_at or end) >= begin - slack for begin, end in intervals)
     ]
 
 
@@ -283,6 +293,7 @@ def kept_evidence(
             JobSession.started_at,
             JobSession.stopped_at,
             JobSession.deleted_restore_points_count,
+            JobSession.status,
             SessionEvidence.job_session_id.label("read"),
             SessionEvidence.error,
             SessionEvidence.resource_ids,
@@ -354,11 +365,6 @@ def write_explained(connection: Connection, run: Run, rows: Sequence[dict[str, A
     )
 
 
-def shifted(intervals: Iterable[Interval], by: timedelta, slack: timedelta) -> list[Interval]:
-    """Intervals on another clock, with some slack on both sides."""
-    return [(begin + by - slack, end + by + slack) for begin, end in intervals]
-
-
 def _session(row: Any) -> RemovingSession:
     return RemovingSession(
         row.job_session_id,
@@ -366,4 +372,5 @@ def _session(row: Any) -> RemovingSession:
         row.started_at,
         row.stopped_at,
         row.deleted_restore_points_count,
+        row.status,
     )

@@ -141,6 +141,34 @@ def mark_all_gone(staging: Staging, collection: Collection) -> None:
     staging.connection.execute(insert(kept.gone).from_select(kept.gone.c.keys(), missed))
 
 
+def lists_nothing(staging: Staging, collection: Collection, known: KnownItems) -> bool:
+    """Whether this run has read nothing of a collection that can be told from anything else."""
+    staged = KEPT[collection.entity.table].staged
+    if known.count_met():
+        return False
+    if not staging.holds(staged):
+        return True
+    one = select(staged.c.collection).where(staged.c.collection == collection.name).limit(1)
+    return staging.connection.scalar(one) is None
+
+
+def listed_nothing_before(connection: Connection, run: Run, collection: Collection) -> bool:
+    """Whether the last run that read the collection found nothing on its list either."""
+    ledger = ledger_of(collection)
+    last = connection.scalar(
+        select(ledger.extracted)
+        .where(
+            ledger.appliance_id == run.appliance_id,
+            ledger.collection == collection.name,
+            ledger.status == "complete",
+            ledger.crawls > 0,
+        )
+        .order_by(ledger.run_number.desc())
+        .limit(1)
+    )
+    return last == 0
+
+
 def count_present(connection: Connection, appliance_id: int, collection: Collection) -> int:
     """What is not deleted of one collection."""
     facts = KEPT[collection.entity.table].facts

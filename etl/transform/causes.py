@@ -32,6 +32,9 @@ TOLERANCE: Final = timedelta(minutes=5)
 """How far outside a deletion's interval a session may lie: the appliance's clock is known to a request's length,
 and what a session removed may stay listed until it has tidied up."""
 
+CLOSE: Final = timedelta(seconds=10)
+"""The same where nothing but its time speaks for a session: what two clocks may differ by that were just compared."""
+
 NEAR: Final = timedelta(milliseconds=1)
 """How far a row's time may be from the point's: the two fields are written with different numbers of digits."""
 
@@ -78,7 +81,8 @@ class Removal:
     """A session that may have removed points.
 
     `stopped_at` null: it is still running, as far as known. `items` null: they could not be read, and `fault`
-    says why. `resources`: the ids of those that its log names, empty if it names none.
+    says why. `resources`: the ids of those that its log names, empty if it names none. `went_well`: it ended, and
+    not in an error.
     """
 
     session_id: str
@@ -89,6 +93,7 @@ class Removal:
     items: tuple[DeletedItem, ...] | None
     resources: frozenset[str]
     fault: str | None
+    went_well: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,32 @@ def explain(gone: Sequence[Gone], removals: Sequence[Removal]) -> list[Explanati
     Removals of a type that removes nothing are left aside. A row explains every point that it fits.
     """
     evidence = _Evidence(removals)
-    return [evidence.explanation(one) for one in gone]
+    found = [evidence.explanation(one) for one in gone]
+    return _without_too_many(gone, removals, found)
+
+
+def _without_too_many(gone: Sequence[Gone], removals: Sequence[Removal], found: list[Explanation]) -> list[Explanation]:
+    """Take back what sessions that list nothing explain more often than they can: nobody can tell which it was.
+
+    That is more often than a session counts, or points of several resources where it names none.
+    """
+    by_session: dict[str, list[int]] = {}
+    for at, one in enumerate(found):
+        if one.match == SESSION_ONLY and one.session_id is not None:
+            by_session.setdefault(one.session_id, []).append(at)
+    known = {removal.session_id: removal for removal in removals}
+    for session_id, places in by_session.items():
+        removal = known[session_id]
+        if removal.items:
+            continue
+        note = None
+        if removal.deleted_count is not None and len(places) > removal.deleted_count:
+            note = f"session {session_id} counts {removal.deleted_count}, and {len(places)} would fit"
+        elif not removal.resources and len({gone[at].resource_id or gone[at].resource_name for at in places}) > 1:
+            note = f"session {session_id} names no resource, and those of several would fit"
+        for at in places if note else ():
+            found[at] = Explanation(UNEXPLAINED, None, None, note)
+    return found
 
 
 class _Row(NamedTuple):
@@ -259,7 +289,9 @@ class _Evidence:
     def _may_have_removed_unlisted(self, session: int, gone: Gone) -> bool:
         removal, what = self._removals[session], self._removes[session]
         # the list of a session that still runs may yet be filled
-        if removal.items is None or removal.items or removal.stopped_at is None:
+        if removal.items is None or removal.items or removal.stopped_at is None or not removal.went_well:
+            return False
+        if removal.started_at > gone.observed_at + CLOSE or removal.stopped_at + CLOSE <= gone.last_confirmed_at:
             return False
         by_hand = gone.backup_destination == "ManualSnapshot"
         if what.manual is not None and what.manual != by_hand:

@@ -51,11 +51,13 @@ def _name_networks_by_subscription(things: Sequence[Mapping[str, Any]], columns:
         ]
 
 
-def named_resources(log: bytes) -> list[str]:
-    """Give the ids of the resources that a session's log names, each once."""
+def named_resources(log: bytes) -> list[str] | None:
+    """Give the ids of the resources that a session's log names, each once; None for what is no log."""
     (answer,) = decode([log]).values
-    entries = (answer or {}).get("log")
+    if answer is None or "log" not in answer:
+        return None
+    entries = answer["log"] or []
     if not isinstance(entries, list):
-        return []
+        return None
     ids = identifiers([entry.get("resourceHashId") for entry in entries if isinstance(entry, dict)])
     return sorted({one for one in ids.values if one})

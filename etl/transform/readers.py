@@ -181,9 +181,12 @@ def _read_endings(read: Columns, items: Items, collection: Collection) -> None:
 
 def _read_schedules(read: Columns, items: Items, collection: Collection) -> None:
     schedules: list[Schedule] = [read_schedule(item, collection.workload or "") for item in items]
+    # what an SLA policy promises stands in its template: where that could not be read, nothing is said
+    member = collection.companion.member if collection.companion else None
+    told = [row for row, item in enumerate(items) if member is None or member in item]
     for column, (attribute, dtype) in _SCHEDULE.items():
         read.arrays[column] = array([getattr(one, attribute) for one in schedules], dtype)
-        read.present[column] = range(len(items))
+        read.present[column] = told
 
 
 def _note(read: Columns, faults: Mapping[int, Mapping[str, str]]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from etl.errors import ApplianceError
 from etl.extract.crawl import Crawl
 from etl.extract.versions import path_of
 from etl.load import deletions
+from etl.load.clocks import Clocks, clocks_of
 from etl.load.deletions import Evidence, RemovingSession
 from etl.load.ledger import Run
 from etl.transform.causes import TOLERANCE, UNEXPLAINED, DeletedItem, Gone, Removal, explain
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from etl.trips.reading import Desk
+
+_OK, _NOT_FOUND = 200, 404
+#: Statuses of a session that did what it was for.
+_WENT_WELL = ("Success", "Warning")
 
 #: Sessions whose lists are read in one run; should there be more, the next run goes on.
 MOST_SESSIONS = 1000
@@ -60,16 +64,15 @@ class _OfSession:
 async def read_evidence(trip: Trip) -> list[Evidence]:
     """Reads the lists of what was deleted, of every session that may explain a deletion nobody has explained yet."""
     desk = trip.desk
-    skew = clock_skew(desk)
 
     def find() -> list[RemovingSession]:
         collections = [reading.collection for reading in trip.points]
-        open_intervals = deletions.open_intervals(desk.staging, desk.run, collections)
-        if not open_intervals:
+        clocks = clocks_of(desk.connection, desk.run, desk.facts.clock_skew_seconds)
+        intervals = deletions.open_intervals(desk.staging, desk.run, collections, clocks)
+        if not intervals:
             return []
         types = deletions.removing_types(desk.staging, desk.run, removes)
-        intervals = deletions.shifted(open_intervals, skew, TOLERANCE)
-        return deletions.sessions_to_read(desk.staging, desk.run, types, intervals, UNDER_WAY)
+        return deletions.sessions_to_read(desk.staging, desk.run, types, intervals, TOLERANCE, UNDER_WAY)
 
     sessions = (await desk.on_warehouse(find))[:MOST_SESSIONS]
     return list(await asyncio.gather(*(_read(desk, session) for session in sessions)))
@@ -86,12 +89,20 @@ async def _read(desk: Desk, session: RemovingSession) -> Evidence:
     except ApplianceError as error:
         return Evidence(session.job_session_id, error=str(error))
     if items:
-        return Evidence(session.job_session_id, deleted_items(items))
+        readable = deleted_items(items)
+        fault = None if readable else "none of the items that it lists can be read"
+        return Evidence(session.job_session_id, readable, fault)
     try:
         log = await client.get(path_of(desk.api_version, _OfSession(session.job_session_id, "log")))
-    except ApplianceError:
+    except ApplianceError as error:
+        return Evidence(session.job_session_id, error=str(error))
+    if log.status == _NOT_FOUND:
         return Evidence(session.job_session_id)
-    named = named_resources(log.body) if log.status == 200 else []
+    named = named_resources(log.body) if log.status == _OK else None
+    if named is None:
+        return Evidence(
+            session.job_session_id, error=f"it lists nothing, and its log cannot be read (HTTP {log.status})"
+        )
     return Evidence(session.job_session_id, resource_ids=named)
 
 
@@ -99,7 +110,7 @@ def write_causes(
     connection: Connection,
     run: Run,
     evidence: Sequence[Evidence],
-    skew: timedelta,
+    skew_seconds: float | None,
     *,
     found_gone: bool,
     blind_because: str | None,
@@ -112,18 +123,19 @@ def write_causes(
         connection: the run's own.
         run: it observed everything that is written here.
         evidence: what it has read.
-        skew: the appliance's clock minus ours.
+        skew_seconds: the appliance's clock minus ours, if it tells the time.
         found_gone: this run has found restore points gone.
         blind_because: why no sessions could be read, if they could not; told with what stays unexplained.
     """
     deletions.write_evidence(connection, run, evidence)
     since = deletions.oldest_start(connection, run, evidence)
+    clocks = clocks_of(connection, run, skew_seconds)
     rows = deletions.unexplained(
-        connection, run, found_gone=found_gone, since=None if since is None else since - skew - TOLERANCE
+        connection, run, found_gone=found_gone, since=None if since is None else clocks.ours(since) - TOLERANCE
     )
     if not rows:
         return Explained()
-    gone = [_gone(row, skew) for row in rows]
+    gone = [_gone(row, clocks) for row in rows]
     begin = min(one.last_confirmed_at for one in gone) - TOLERANCE
     end = max(one.observed_at for one in gone) + TOLERANCE
     types = deletions.known_types(connection, run.appliance_id, removes)
@@ -153,12 +165,8 @@ def write_causes(
     return Explained(explained, sum(row["cause"] == UNEXPLAINED for row in written[True]))
 
 
-def clock_skew(desk: Desk) -> timedelta:
-    """The appliance's clock minus ours; nothing where it does not tell the time."""
-    return timedelta(seconds=desk.facts.clock_skew_seconds or 0)
-
-
-def _gone(row: Row[Any], skew: timedelta) -> Gone:
+def _gone(row: Row[Any], clocks: Clocks) -> Gone:
+    begin, end = clocks.shifted(row.last_confirmed_at, row.observed_gone_at, row.run_number)
     return Gone(
         restore_point_id=row.restore_point_id,
         workload=row.workload,
@@ -168,8 +176,8 @@ def _gone(row: Row[Any], skew: timedelta) -> Gone:
         backup_size_bytes=row.backup_size_bytes,
         backup_destination=row.backup_destination,
         access_tier=row.access_tier,
-        last_confirmed_at=row.last_confirmed_at + skew,
-        observed_at=row.observed_gone_at + skew,
+        last_confirmed_at=begin,
+        observed_at=end,
         policy_gone=row.policy_deleted_at is not None or bool(row.is_policy_removed),
     )
 
@@ -198,4 +206,5 @@ def _removal(session: RemovingSession, read: Evidence | None) -> Removal:
         items=items,
         resources=frozenset(read.resource_ids if read else ()),
         fault=(read.error if read else None) or (None if items is not None else "it was not read yet"),
+        went_well=session.status in _WENT_WELL,
     )

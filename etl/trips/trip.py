@@ -110,15 +110,28 @@ class Trip:
                 continue
             if reading.collection.asked_by_id:
                 await self._ask_for_vanished(reading)
-            elif reading.missed and reading.evidence:
-                await self.desk.on_warehouse(vanished.mark_all_gone, self.desk.staging, reading.collection)
             elif reading.missed:
-                reading.unconfirmed, reading.doubt = reading.missed, "the snapshot is not proven complete"
+                reading.doubt = await self.desk.on_warehouse(self._why_not_gone, reading)
+                if reading.doubt:
+                    reading.unconfirmed = reading.missed
+                else:
+                    await self.desk.on_warehouse(vanished.mark_all_gone, self.desk.staging, reading.collection)
 
     def error(self) -> str | None:
         """What makes the run `partial`: what failed and what was withheld; null if nothing did."""
         said = [one.withheld or one.error for one in self.readings if one.withheld or one.status == "failed"]
         return " ".join(text for text in said if text) or None
+
+    def _why_not_gone(self, reading: Reading) -> str | None:
+        """Why something without a question by id is not believed to be gone, though it is not listed; null if it is."""
+        if not reading.evidence:
+            return "the snapshot is not proven complete"
+        desk = self.desk
+        if vanished.lists_nothing(desk.staging, reading.collection, reading.known) and not (
+            vanished.listed_nothing_before(desk.connection, desk.run, reading.collection)
+        ):
+            return "nothing readable is listed; if it is so again, the next run believes it"
+        return None
 
     async def refuse_another_appliance(self, known: KnownAppliance, facts: Facts, base_url: str) -> None:
         """Raises if another appliance answers under this name.

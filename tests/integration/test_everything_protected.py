@@ -249,6 +249,51 @@ class TestCauses:
         assert [row["cause"] for row in found] == ["unexplained"]
         assert "HTTP 403" in found[0]["note"]
 
+    @pytest.mark.parametrize("answer", [JSONResponse({}, 500), JSONResponse({}, 403), JSONResponse({"log": 5})])
+    def test_a_log_that_cannot_be_read_speaks_for_nothing(self, sync: Sync, rows: Rows, answer: Response) -> None:
+        """It may name another resource than the one whose backup vanished."""
+        with simulate(estate(), version="v8.1") as appliance:
+            on_its_clock(sync, appliance)
+            one, other = (
+                next(
+                    point for point in appliance.estate.points if point.workload == "sql" and point.resource == resource
+                )
+                for resource in appliance.estate.resources("sql")[:2]
+            )
+            appliance.estate.delete_by_hand(one.id, lists_items=False)
+            appliance.estate.delete(other.id)
+            with appliance.before_request(lambda request: answer if request.url.path.endswith("/log") else None):
+                on_its_clock(sync, appliance, retry_for=1)
+            blind = {row["restore_point_id"]: row for row in rows("select * from deletions")}
+            on_its_clock(sync, appliance)
+        assert {row["cause"] for row in blind.values()} == {"unexplained"}
+        assert all("could not be read" in row["note"] for row in blind.values())
+        found = {row["restore_point_id"]: row["cause"] for row in rows("select * from deletions")}
+        assert found == {one.id: "manual", other.id: "unexplained"}
+
+    def test_items_that_cannot_be_read_are_no_empty_list(self, sync: Sync, rows: Rows) -> None:
+        page = {"offset": 0, "limit": 500, "totalCount": 1, "results": [None]}
+        with simulate(estate(), version="v8.1") as appliance:
+            on_its_clock(sync, appliance)
+            appliance.estate.delete_by_hand(next(one.id for one in appliance.estate.points if one.workload == "sql"))
+            with appliance.before_request(
+                lambda request: JSONResponse(page) if request.url.path.endswith("/deletedItems") else None
+            ):
+                on_its_clock(sync, appliance)
+        (deletion,) = rows("select * from deletions")
+        assert deletion["cause"] == "unexplained"
+        assert "none of the items that it lists can be read" in deletion["note"]
+
+    def test_a_clock_that_was_set_between_two_runs_hides_no_session(self, sync: Sync, rows: Rows) -> None:
+        """The appliance's clock goes on by a day, ours stands still."""
+        ours = datetime(2026, 3, 1, tzinfo=UTC)
+        with simulate(estate(), version="v8.1") as appliance:
+            sync(appliance, now=lambda: ours)
+            appliance.clock.advance(days=1)
+            result = sync(appliance, now=lambda: ours + timedelta(seconds=5))
+        assert result.deleted > 0
+        assert rows("select distinct cause from deletions") == [{"cause": "retention"}]
+
 
 class TestSessions:
     """Read by window, by id where they are named, and kept when the appliance forgets them."""
@@ -420,17 +465,66 @@ def test_machines_are_found_out_where_items_name_none(sync: Sync, rows: Rows, ve
     assert rows("select count(*) as n from restore_points where workload = 'vm' and resource_id is null") == [{"n": 0}]
 
 
-@pytest.mark.parametrize("answer", [Response(status_code=204), JSONResponse(None)], ids=["204", "null"])
+@pytest.mark.parametrize(
+    "answer", [Response(status_code=204), JSONResponse(None), JSONResponse({})], ids=["204", "null", "{}"]
+)
 def test_an_object_that_is_not_there_is_none(sync: Sync, rows: Rows, answer: Response) -> None:
     """An appliance without a policy for its networks may say so in either way."""
     with simulate(estate(), version="v8.1") as appliance:
         on_its_clock(sync, appliance)
         with appliance.before_request(lambda request: answer if request.url.path.endswith("/policy/vnet") else None):
             result = on_its_clock(sync, appliance)
+            (policy,) = rows("select * from policies where workload = 'vnet'")
+            on_its_clock(sync, appliance)
     assert (result.status, statuses(result)["vnet_policy"]) == ("succeeded", "complete")
+    assert any("policies of vnet_policy" in warning and "next run" in warning for warning in result.warnings)
+    assert policy["deleted_run"] is None
     assert rows("select count(*) as n from rejected_records") == [{"n": 0}]
     (policy,) = rows("select * from policies where workload = 'vnet'")
-    assert policy["deleted_run"] == 2
+    assert policy["deleted_run"] == 3
+
+
+@pytest.mark.parametrize("results", [[], [None, {}]], ids=["empty", "unreadable"])
+def test_a_list_without_anything_readable_on_it_takes_nothing_away(sync: Sync, rows: Rows, results: list[Any]) -> None:
+    """Where no question by id can tell; an empty one is believed when it comes again."""
+    page = {"offset": 0, "limit": 500, "totalCount": len(results), "results": results}
+    lists = ("/protectedItem/virtualMachines", "/policies/virtualMachines", "/api/v8.1/jobSessions")
+    with simulate(estate(), version="v8.1") as appliance:
+        on_its_clock(sync, appliance)
+        with appliance.before_request(lambda request: JSONResponse(page) if request.url.path.endswith(lists) else None):
+            result = on_its_clock(sync, appliance)
+        for table in ("protected_resources", "policies", "job_sessions"):
+            gone = rows(f"select * from {table} where deleted_run = 2 and last_confirmed_at is not null")
+            assert gone == []
+        on_its_clock(sync, appliance)
+    assert result.status == "succeeded"
+    for table in ("protected_resource_versions", "policy_versions"):
+        assert {row["change"] for row in rows(f"select * from {table}")} == {"appeared"}
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_template_that_cannot_be_read_changes_no_policy(sync: Sync, rows: Rows, status: int) -> None:
+    with simulate(estate(sla_policies=2), version="v8.1") as appliance:
+        on_its_clock(sync, appliance)
+        before = rows("select * from policy_versions")
+        with appliance.before_request(
+            lambda request: JSONResponse({}, status) if request.url.path.endswith("/slaTemplate") else None
+        ):
+            on_its_clock(sync, appliance)
+        on_its_clock(sync, appliance)
+    assert len([row for row in before if row["sla_template_id"]]) == 2
+    assert rows("select * from policy_versions") == before
+
+
+def test_a_collection_that_was_read_and_is_not_served_any_more_is_told(sync: Sync) -> None:
+    with simulate(estate(), version="v8.1") as appliance:
+        on_its_clock(sync, appliance)
+        with appliance.before_request(
+            lambda request: Response(status_code=404) if request.url.path.endswith("/restorePoints/sql") else None
+        ):
+            result = on_its_clock(sync, appliance)
+    assert statuses(result)["sql"] == "not_served"
+    assert any("Earlier runs read sql" in warning for warning in result.warnings)
 
 
 def test_the_appliances_own_counts_are_kept_beside_ours(sync: Sync, rows: Rows) -> None:

@@ -776,3 +776,38 @@ def test_many_deletions_are_explained_without_looking_at_every_session_for_each(
     found = explain(points, removals)
     assert time.process_time() - begun < 2
     assert [one.session_id for one in found] == [f"s-{at // 20}" for at in range(10_000)] + ["unlisted"] * 20_000
+
+
+@pytest.mark.parametrize("kind", ["BackupDeletion", "BackupRetention"])
+def test_a_session_that_did_not_go_well_explains_nothing_that_it_does_not_list(kind: str) -> None:
+    unlisted = session(kind, deleted_count=1, went_well=False)
+    assert explain([gone()], [unlisted])[0].cause == "unexplained"
+    listing = session(kind, row(), went_well=False)
+    assert explain([gone()], [listing])[0].match == "item"
+
+
+def test_a_session_that_lists_nothing_explains_no_more_points_than_it_counts() -> None:
+    points = [gone(restore_point_id=name) for name in "abc"]
+    removal = session("BackupRetention", deleted_count=2)
+    assert [one.cause for one in explain(points[:2], [removal])] == ["retention"] * 2
+    found = explain(points, [removal])
+    assert [one.cause for one in found] == ["unexplained"] * 3
+    assert found[0].note == "session s-1 counts 2, and 3 would fit"
+
+
+def test_a_session_that_lists_nothing_and_names_nobody_explains_points_of_one_resource_only() -> None:
+    points = [gone(), gone(resource_id="other", resource_name="web-02")]
+    removal = session("BackupDeletion")
+    assert [one.cause for one in explain(points[:1] * 2, [removal])] == ["manual"] * 2
+    found = explain(points, [removal])
+    assert [one.cause for one in found] == ["unexplained"] * 2
+    assert found[1].note == "session s-1 names no resource, and those of several would fit"
+    with_names = session("BackupDeletion", **named("9zx"))
+    assert [one.cause for one in explain(points, [with_names])] == ["manual", "unexplained"]
+
+
+def test_a_session_that_lists_nothing_has_little_slack() -> None:
+    before = session(
+        "BackupDeletion", started_at=BEFORE - timedelta(minutes=3), stopped_at=BEFORE - timedelta(minutes=2)
+    )
+    assert explain([gone()], [before])[0].cause == "unexplained"

@@ -95,13 +95,13 @@ def test_rows_that_are_none_are_left_out_and_the_others_keep_their_order() -> No
         ),
         (b'{"log":[]}', []),
         (b'{"log":null}', []),
-        (b'{"log":5}', []),
-        (b'{"jobSessionId":"7"}', []),
-        (b"[]", []),
-        (b"<html>", []),
+        (b'{"log":5}', None),
+        (b'{"jobSessionId":"7"}', None),
+        (b"[]", None),
+        (b"<html>", None),
     ],
 )
-def test_whom_a_log_names(log: bytes, expected: list[str]) -> None:
+def test_whom_a_log_names(log: bytes, expected: list[str] | None) -> None:
     assert named_resources(log) == expected
 
 
