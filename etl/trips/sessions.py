@@ -29,9 +29,10 @@ FILTERED_SINCE = "v2"
 
 @dataclass(slots=True)
 class SessionsRead:
-    """The reading of the sessions, and the ids of those that the appliance no longer knows."""
+    """The reading of the sessions, what was known before, and the ids of those that the appliance no longer knows."""
 
     reading: Reading
+    known: KnownSessions
     forgotten: list[str] = field(default_factory=list)
 
 
@@ -41,12 +42,13 @@ async def read_sessions(trip: Trip) -> SessionsRead:
     known = await desk.on_warehouse(known_sessions, desk.connection, desk.run.appliance_id, UNDER_WAY)
     since = _window_start(desk, known)
     if since is None:
-        read = SessionsRead(await trip.try_to_read(SESSIONS))
+        read = SessionsRead(await trip.try_to_read(SESSIONS), known)
     else:
-        read = SessionsRead(await trip.try_to_read(narrowed(SESSIONS, FromUtc=f"{since:%Y-%m-%dT%H:%M:%SZ}")))
+        window = narrowed(SESSIONS, FromUtc=f"{since:%Y-%m-%dT%H:%M:%SZ}")
+        read = SessionsRead(await trip.try_to_read(window), known)
         read.reading.is_whole = False
         if read.reading.is_read:
-            await _read_all_if_some_went(trip, read, known)
+            await _read_all_if_some_went(trip, read)
     trip.readings.append(read.reading)
     if read.reading.is_read and since is not None and not read.reading.is_whole:
         old = sorted(one for one, started in known.under_way.items() if started is None or started < since)
@@ -59,8 +61,9 @@ async def read_named_sessions(trip: Trip, read: SessionsRead) -> None:
     if not read.reading.is_read:
         return
     desk = trip.desk
-    known = await desk.on_warehouse(known_sessions, desk.connection, desk.run.appliance_id, UNDER_WAY)
-    named = await desk.on_warehouse(named_but_unknown, desk.staging, desk.run, by_any_point=not known.all_named_known)
+    named = await desk.on_warehouse(
+        named_but_unknown, desk.staging, desk.run, by_any_point=not read.known.all_named_known
+    )
     await _ask(desk, read, named)
 
 
@@ -76,11 +79,11 @@ def _window_start(desk: Desk, known: KnownSessions) -> datetime | None:
     return since.astimezone(UTC).replace(microsecond=0)
 
 
-async def _read_all_if_some_went(trip: Trip, read: SessionsRead, known: KnownSessions) -> None:
+async def _read_all_if_some_went(trip: Trip, read: SessionsRead) -> None:
     desk, reading = trip.desk, read.reading
     new = await desk.on_warehouse(count_new, desk.staging, desk.run)
     total = await _count_listed(desk)
-    if total is not None and total == known.remembered + new:
+    if total is not None and total == read.known.remembered + new:
         return
     whole = await trip.try_to_read(SESSIONS)
     whole.pages += reading.pages

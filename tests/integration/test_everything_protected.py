@@ -11,6 +11,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from etl.catalogue import COLLECTIONS, WORKLOADS
+from etl.extract.retry import LISTING_BUDGET
 from etl.simulator import Estate, SimulatedAppliance, simulate
 from etl.sync import RunResult
 
@@ -410,6 +411,24 @@ class TestOneCollectionOfMany:
         assert (vm["status"], bool(vm["proven"]), vm["error"]) == ("complete", True, None)
         assert (sql["status"], bool(sql["proven"])) == ("failed", False)
         assert sql["error"] in str(result.error)
+
+    def test_many_that_fail_leave_their_time_for_retries_to_the_others(self, sync: Sync) -> None:
+        """All resources and rules fail until their time is over; one fault of the sessions, read later, is got over."""
+        faults = iter([JSONResponse({}, 503)])
+
+        def fault(request: Any) -> Response | None:
+            path = request.url.path
+            if path.endswith("/jobSessions"):
+                return next(faults, None)
+            is_rule = any(part in path for part in ("/protectedItem", "/polic", "/repositories"))
+            return JSONResponse({}, 500) if is_rule else None
+
+        with simulate(estate(), version="v8.1") as appliance, appliance.before_request(fault):
+            result = on_its_clock(sync, appliance, retry_for=1)
+        failed = {name for name, status in statuses(result).items() if status == "failed"}
+        assert len(failed) > LISTING_BUDGET
+        assert failed == {one["collection"] for one in result.inventory} - {"job_sessions"}
+        assert statuses(result)["job_sessions"] == "complete"
 
     def test_each_is_guarded_by_itself(self, sync: Sync, rows: Rows) -> None:
         with simulate(estate(days=30, databases=4), version="v8.1") as appliance:
